@@ -1,0 +1,89 @@
+import type { Address, CompiledRoute, CompiledUpstream, Plan, RefusalCode } from '@fluxgate/policy';
+
+/**
+ * What the wire engine (`http/`) and the pipeline (`pipeline/`) know of each other.
+ * The wire turns hostile bytes into `RequestFacts` once; the pipeline answers with a `Decision`; nobody else touches raw heads.
+ */
+
+export interface RequestFacts {
+  readonly method: string;
+  /** Canonical path: the one string that router, policy and upstream see. */
+  readonly path: string;
+  /** Raw query without `?`; empty if there is none. */
+  readonly query: string;
+  /** Lower-case host without port. */
+  readonly host: string;
+  /** The other end of the socket, or what a trusted proxy's PROXY header said. */
+  readonly peer: Address;
+  /** The client after walking X-Forwarded-For right to left through trusted proxies. */
+  readonly client: Address;
+  readonly clientText: string;
+  /** AWS VPC endpoint id from PROXY protocol v2, if a trusted proxy sent one. */
+  readonly vpcEndpoint: string | null;
+  readonly scheme: 'http' | 'https';
+  /** 32 lower-case hex digits; also in the `traceparent` sent upstream. */
+  readonly traceId: string;
+  /** Lower-case protocol of an upgrade request (`websocket`), else null. */
+  readonly upgrade: string | null;
+  readonly arrivedMs: number;
+  /** Value of the only field of that lower-case name; undefined if absent. Doubled fields: see `headerCount`. */
+  header(name: string): string | undefined;
+  headerCount(name: string): number;
+}
+
+/** Flat list: name, value, name, value … Names as they shall appear on the wire; values without CR, LF or NUL. */
+export type FlatHeaders = readonly string[];
+
+export interface Forward {
+  readonly kind: 'forward';
+  readonly route: CompiledRoute;
+  readonly upstream: CompiledUpstream;
+  /** Origin-form target for the upstream: canonical path, and the query without credentials. */
+  readonly target: string;
+  /** Identity and other fields to add; client fields of the same normalised name were dropped before. */
+  readonly set: FlatHeaders;
+  /** Further client fields to drop (lower-case names), e.g. the credential's header. */
+  readonly drop: readonly string[];
+  /** Added to the response on its way to the client (RateLimit, Deprecation …). */
+  readonly responseSet: FlatHeaders;
+  readonly principal: string | null;
+}
+
+export interface Answer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly headers: FlatHeaders;
+  readonly body: string;
+  readonly route: CompiledRoute | null;
+  /** For the log and metrics; null for an answer that is no refusal. */
+  readonly code: RefusalCode | null;
+  readonly because: string;
+}
+
+export type Decision = Forward | Answer;
+
+/** Called once per request head. A promise only where a lease or a slow path has to be waited for. */
+export type Decide = (facts: RequestFacts) => Decision | Promise<Decision>;
+
+/** A refusal that the wire itself finds (framing, target, size, upstream trouble) becomes an answer here, so that every body has the same shape and a trace id. */
+export type AnswerRefusal = (code: RefusalCode, traceId: string, because: string, route: CompiledRoute | null) => Answer;
+
+/** After the last byte, or when the exchange broke. Must not throw. */
+export type Record = (exchange: {
+  readonly facts: RequestFacts | null;
+  readonly decision: Decision | null;
+  readonly status: number;
+  readonly upstreamTarget: string | null;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly fault: string | null;
+}) => void;
+
+export interface Wire {
+  /** Swap the plan: upstream pools are kept where their targets are unchanged. */
+  setPlan(plan: Plan): void;
+  listen(port: number, host: string): Promise<number>;
+  /** Stop accepting, let exchanges finish until the deadline, then close. */
+  drain(deadlineMs: number): Promise<void>;
+}
