@@ -53,10 +53,16 @@ export const Convergence = z
   .meta({ id: 'Convergence', description: 'Which live nodes decide requests by this revision' });
 export type Convergence = z.infer<typeof Convergence>;
 
-/** Every write answers with the revision it made; `convergence` is null unless `?wait=converged` was asked. */
+/**
+ * Every write answers with the revision at which it holds: the one it made, or the head if nodes had nothing to learn.
+ * `convergence` is null unless `?wait=converged` was asked.
+ */
 export const Written = z.object({ revision: count, convergence: Convergence.nullable() });
+export type Written = z.infer<typeof Written>;
 
-export const QuotaSpec = z.object({ limit: z.number().int().min(1), window: z.enum(['hour', 'day', 'month']), zone: z.string() }).meta({ id: 'Quota' });
+export const QuotaSpec = z
+  .object({ limit: z.number().int().min(1), window: z.enum(['hour', 'day', 'month']), zone: z.string() })
+  .meta({ id: 'Quota' });
 export const RotationPolicy = z
   .object({ everyMs: z.number().int().min(60_000), graceMs: count, deliver: z.string().nullable() })
   .meta({ id: 'RotationPolicy', description: 'deliver: vault:path#field; without it the key is only marked due' });
@@ -164,8 +170,15 @@ export const Rotation = z
   .meta({ id: 'Rotation' });
 export type Rotation = z.infer<typeof Rotation>;
 
+export const WrittenKey = Written.extend({ key: Key }).meta({ id: 'WrittenKey' });
+export type WrittenKey = z.infer<typeof WrittenKey>;
+export const WrittenRotation = Written.extend({ rotation: Rotation }).meta({ id: 'WrittenRotation' });
+export type WrittenRotation = z.infer<typeof WrittenRotation>;
+
 /** The only answers that hold a secret, given once. A replayed request has `secret` null and `replayed` true. */
-export const IssuedKey = Written.extend({ key: Key, secret: z.string().nullable(), replayed: z.boolean() }).meta({ id: 'IssuedKey' });
+export const IssuedKey = Written.extend({ key: Key, secret: z.string().nullable(), replayed: z.boolean() }).meta({
+  id: 'IssuedKey',
+});
 export type IssuedKey = z.infer<typeof IssuedKey>;
 export const RotatedKey = Written.extend({
   key: Key,
@@ -179,7 +192,12 @@ export type RotatedKey = z.infer<typeof RotatedKey>;
 
 export const RotateKey = z
   .object({
-    graceMs: z.number().int().min(0).max(30 * 86_400_000).default(86_400_000),
+    graceMs: z
+      .number()
+      .int()
+      .min(0)
+      .max(30 * 86_400_000)
+      .default(86_400_000),
     expiresInMs: z.number().int().min(1000).optional(),
     /** Replace the version of an unfinished rotation whose secret was lost: the old version stays valid. */
     reissue: z.boolean().default(false),
@@ -198,7 +216,16 @@ export const KeyUsage = z
       .object({ limit: count, window: z.string(), used: count, allotted: count, remaining: count, resetsAt: time })
       .nullable(),
     days: z.array(z.object({ day: z.string(), allowed: count, refused: count })),
-    versions: z.array(z.object({ kid: z.string(), number: count, allowed: count, refused: count, lastUsedAt: time.nullable(), budget: z.object({ limit: count, allotted: count }).nullable() })),
+    versions: z.array(
+      z.object({
+        kid: z.string(),
+        number: count,
+        allowed: count,
+        refused: count,
+        lastUsedAt: time.nullable(),
+        budget: z.object({ limit: count, allotted: count }).nullable(),
+      }),
+    ),
   })
   .meta({ id: 'KeyUsage' });
 export type KeyUsage = z.infer<typeof KeyUsage>;
@@ -255,11 +282,21 @@ export const RouteTest = z
 export type RouteTest = z.infer<typeof RouteTest>;
 
 export const ConfigFiles = z
-  .object({ files: z.array(z.object({ name: z.string().max(4096), text: z.string().max(4_000_000) })).min(1).max(500) })
+  .object({
+    files: z
+      .array(z.object({ name: z.string().max(4096), text: z.string().max(4_000_000) }))
+      .min(1)
+      .max(500),
+  })
   .strict()
   .meta({ id: 'ConfigFiles' });
 export const ConfigChange = z
-  .object({ action: z.enum(['create', 'update', 'unchanged', 'delete']), kind: z.string(), name: z.string(), changes: z.array(z.object({ path: z.string(), before: z.unknown(), after: z.unknown() })) })
+  .object({
+    action: z.enum(['create', 'update', 'unchanged', 'delete']),
+    kind: z.string(),
+    name: z.string(),
+    changes: z.array(z.object({ path: z.string(), before: z.unknown(), after: z.unknown() })),
+  })
   .meta({ id: 'ConfigChange' });
 export const Diagnostic = z
   .object({
@@ -287,15 +324,41 @@ export const SecretEntry = z
   .object({ path: z.string(), field: z.string(), version: count, updatedAt: time, updatedBy: z.string() })
   .meta({ id: 'SecretEntry', description: 'Metadata only: no API reads a secret back' });
 export const TokenView = z
-  .object({ kid: z.string(), kind: z.enum(['admin', 'node']), name: z.string(), realm: z.string(), role: z.string(), createdAt: time, createdBy: z.string(), expiresAt: time.nullable(), revokedAt: time.nullable(), lastUsedAt: time.nullable() })
+  .object({
+    kid: z.string(),
+    kind: z.enum(['admin', 'node']),
+    name: z.string(),
+    realm: z.string(),
+    role: z.string(),
+    createdAt: time,
+    createdBy: z.string(),
+    expiresAt: time.nullable(),
+    revokedAt: time.nullable(),
+    lastUsedAt: time.nullable(),
+  })
   .meta({ id: 'Token' });
 export const IssuedToken = z.object({ token: z.string(), view: TokenView }).meta({ id: 'IssuedToken' });
 
 export const OAuth2Client = z
-  .object({ clientId: z.string(), redirectUris: z.array(z.string()), scopes: z.array(z.string()), clientSecretRef: z.string().nullable(), issuer: z.string().nullable(), name: z.string().nullable(), updatedAt: time, revision: count })
+  .object({
+    clientId: z.string(),
+    redirectUris: z.array(z.string()),
+    scopes: z.array(z.string()),
+    clientSecretRef: z.string().nullable(),
+    issuer: z.string().nullable(),
+    name: z.string().nullable(),
+    updatedAt: time,
+    revision: count,
+  })
   .meta({ id: 'OAuth2Client' });
 export const ConfigureOAuth2Client = z
-  .object({ redirectUris: z.array(z.string()).max(50).optional(), scopes: z.array(z.string().regex(SCOPE_PATTERN)).max(100).optional(), clientSecretRef: z.string().nullable().optional(), issuer: z.string().nullable().optional(), name: z.string().max(200).nullable().optional() })
+  .object({
+    redirectUris: z.array(z.string()).max(50).optional(),
+    scopes: z.array(z.string().regex(SCOPE_PATTERN)).max(100).optional(),
+    clientSecretRef: z.string().nullable().optional(),
+    issuer: z.string().nullable().optional(),
+    name: z.string().max(200).nullable().optional(),
+  })
   .strict()
   .meta({ id: 'ConfigureOAuth2Client' });
 export const OAuth2ClientResult = Written.extend({
@@ -307,7 +370,12 @@ export const OAuth2ClientResult = Written.extend({
 }).meta({ id: 'OAuth2ClientResult' });
 
 export const VerifyRequest = z
-  .object({ endpoint: z.string().max(4096), mode: z.enum(['report', 'standard', 'strict']), method: z.string().default('GET'), host: z.string().nullable().default(null) })
+  .object({
+    endpoint: z.string().max(4096),
+    mode: z.enum(['report', 'standard', 'strict']),
+    method: z.string().default('GET'),
+    host: z.string().nullable().default(null),
+  })
   .strict()
   .meta({ id: 'VerifyRequest' });
 export const VerifyReport = z
@@ -316,20 +384,75 @@ export const VerifyReport = z
     mode: z.string(),
     result: z.enum(['pass', 'fail']),
     revision: count,
-    checks: z.array(z.object({ id: z.string(), title: z.string(), status: z.enum(['pass', 'warn', 'fail', 'info', 'not_run']), node: z.string().nullable(), detail: z.string(), remedy: z.string().nullable() })),
+    checks: z.array(
+      z.object({
+        id: z.string(),
+        title: z.string(),
+        status: z.enum(['pass', 'warn', 'fail', 'info', 'not_run']),
+        node: z.string().nullable(),
+        detail: z.string(),
+        remedy: z.string().nullable(),
+      }),
+    ),
     summary: z.object({ pass: count, warn: count, fail: count, notRun: count }),
   })
   .meta({ id: 'VerifyReport' });
 export type VerifyReport = z.infer<typeof VerifyReport>;
 
 export const AuditEvent = z
-  .object({ seq: count, at: time, actor: z.string(), role: z.string(), action: z.string(), target: z.string(), outcome: z.string(), address: z.string().nullable(), requestId: z.string(), revision: count.nullable(), before: z.unknown().nullable(), after: z.unknown().nullable() })
+  .object({
+    seq: count,
+    at: time,
+    actor: z.string(),
+    role: z.string(),
+    action: z.string(),
+    target: z.string(),
+    outcome: z.string(),
+    address: z.string().nullable(),
+    requestId: z.string(),
+    revision: count.nullable(),
+    before: z.unknown().nullable(),
+    after: z.unknown().nullable(),
+  })
   .meta({ id: 'AuditEvent' });
 export const RevisionView = z
-  .object({ revision: count, committedAt: time, actor: z.string(), urgent: z.boolean(), summary: z.array(z.object({ op: z.string(), kind: z.string(), id: z.string() })) })
+  .object({
+    revision: count,
+    committedAt: time,
+    actor: z.string(),
+    urgent: z.boolean(),
+    summary: z.array(z.object({ op: z.string(), kind: z.string(), id: z.string() })),
+  })
   .meta({ id: 'Revision' });
 export const Whoami = z
-  .object({ actor: z.string(), kid: z.string(), role: Role, realm: z.string(), expiresAt: time.nullable(), serverVersion: z.string(), epoch: z.string(), revision: count })
+  .object({
+    actor: z.string(),
+    kid: z.string(),
+    role: Role,
+    realm: z.string(),
+    expiresAt: time.nullable(),
+    serverVersion: z.string(),
+    epoch: z.string(),
+    revision: count,
+  })
   .meta({ id: 'Whoami' });
 
 export const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+export type QuotaSpec = z.infer<typeof QuotaSpec>;
+export type RotationPolicy = z.infer<typeof RotationPolicy>;
+export type ConfigFiles = z.infer<typeof ConfigFiles>;
+export type ConfigChange = z.infer<typeof ConfigChange>;
+export type SecretEntry = z.infer<typeof SecretEntry>;
+export type TokenView = z.infer<typeof TokenView>;
+export type IssuedToken = z.infer<typeof IssuedToken>;
+export type OAuth2Client = z.infer<typeof OAuth2Client>;
+export type ConfigureOAuth2Client = z.infer<typeof ConfigureOAuth2Client>;
+export type OAuth2ClientResult = z.infer<typeof OAuth2ClientResult>;
+export type VerifyRequest = z.infer<typeof VerifyRequest>;
+export type AuditEvent = z.infer<typeof AuditEvent>;
+export type RevisionView = z.infer<typeof RevisionView>;
+export type Whoami = z.infer<typeof Whoami>;
+export interface Page<T> {
+  readonly items: T[];
+  readonly nextCursor: string | null;
+}
