@@ -14,7 +14,7 @@ const entries: Record<string, string[]> = {
   gateway: ['main', 'sync/thread', 'worker/thread'],
   'control-plane': ['main'],
   fluxctl: ['main'],
-  standalone: ['main', 'sample-upstream'],
+  standalone: ['main', 'sample-upstream', 'follow-parent'],
 };
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
 
@@ -34,7 +34,11 @@ await build({
       name: 'inline-workspace',
       setup(b) {
         b.onResolve({ filter: /^@fluxgate\// }, (args) =>
-          args.pluginData === 'seen' ? null : b.resolve(args.path, { kind: args.kind, resolveDir: args.resolveDir, importer: args.importer, pluginData: 'seen' }).then((r) => ({ ...r, external: false })),
+          args.pluginData === 'seen'
+            ? null
+            : b
+                .resolve(args.path, { kind: args.kind, resolveDir: args.resolveDir, importer: args.importer, pluginData: 'seen' })
+                .then((r) => ({ ...r, external: false })),
         );
       },
     },
