@@ -42,6 +42,11 @@ export interface LeaseTable {
    * unknown_window: the cell belongs to a window that ended; ask.
    */
   spend(subject: string, nowMs: number): 'ok' | 'empty' | 'exhausted' | 'lost';
+  /**
+   * Puts back one token that `spend` gave for this very subject and that was not used, because a later limit refused the request.
+   * If the cell has gone meanwhile the token is lost: fewer are admitted, never more.
+   */
+  refund(subject: string): void;
   /** Lower bound of what is left for the whole window, for RateLimit headers. */
   left(subject: string): number;
 }
