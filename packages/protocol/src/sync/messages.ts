@@ -54,9 +54,7 @@ export const Welcome = z
 export type Welcome = z.infer<typeof Welcome>;
 
 /** control plane → node: the secrets lane, sealed to the node's X25519 key (`seal.ts`). */
-export const Secrets = z
-  .object({ t: z.literal('secrets'), generation: z.string(), sealed: base64 })
-  .strict();
+export const Secrets = z.object({ t: z.literal('secrets'), generation: z.string(), sealed: base64 }).strict();
 export type Secrets = z.infer<typeof Secrets>;
 
 /** What the sealed lane holds once opened. Peppers: version → 32 bytes. */
