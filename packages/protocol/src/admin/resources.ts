@@ -337,7 +337,10 @@ export const TokenView = z
     lastUsedAt: time.nullable(),
   })
   .meta({ id: 'Token' });
-export const IssuedToken = z.object({ token: z.string(), view: TokenView }).meta({ id: 'IssuedToken' });
+/** `token` is given once: null when the request is a replay. */
+export const IssuedToken = z
+  .object({ token: z.string().nullable(), view: TokenView, replayed: z.boolean() })
+  .meta({ id: 'IssuedToken' });
 
 export const OAuth2Client = z
   .object({
