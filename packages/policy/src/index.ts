@@ -1,0 +1,101 @@
+export { type Address, formatAddress, isV4, parseAddress } from './access/address.ts';
+export { type Cidr, type CidrSet, cidrProblem, compileCidrs, formatCidr, parseCidr } from './access/cidr.ts';
+export { clientAddress } from './access/client-address.ts';
+export { isScope, missingScope } from './access/scopes.ts';
+export { BASE62_DIGITS, encodeBase62, encodeChecksum } from './credentials/base62.ts';
+export { crc32 } from './credentials/crc32.ts';
+export {
+  encodeKid,
+  encodeSecret,
+  formatKey,
+  KEY_PATTERN,
+  type KeyFault,
+  type KeyKind,
+  keyMessage,
+  maskKey,
+  matchKey,
+  type ParsedKey,
+  parseKey,
+  REALM_PATTERN,
+  redactKeys,
+} from './credentials/key.ts';
+export {
+  abortRotation,
+  effectiveState,
+  finishRotation,
+  liveVersions,
+  openRotation,
+  type RotateInput,
+  renewVersion,
+  resumeVersions,
+  revokeVersions,
+  rotateVersions,
+  type StoredVersionState,
+  suspendVersions,
+  type Version,
+  type VersionChange,
+  type VersionProblem,
+  type VersionRefusal,
+  type VersionResult,
+  type VersionState,
+  verifiesUntilMs,
+} from './credentials/versions.ts';
+export { type GcraVerdict, gcra } from './limits/gcra.ts';
+export { type RateLimitField, type RatePolicyField, rateLimit, rateLimitPolicy, retryAfter } from './limits/headers.ts';
+export { leaseSize } from './limits/lease.ts';
+export { isZone, quotaWindow, type WindowAt } from './limits/quota.ts';
+export type {
+  ApiKeySettings,
+  Balance,
+  ErrorResponse,
+  Grant,
+  JwtSettings,
+  KeyRecord,
+  KeyState,
+  Listener,
+  Middleware,
+  OAuth2Settings,
+  OnAuthorityLoss,
+  Quota,
+  QuotaWindow,
+  Rate,
+  RealmConfig,
+  RouteSpec,
+  Settings,
+  TierSpec,
+  UpstreamSpec,
+} from './model.ts';
+export { authenticates, type CompiledCheck } from './plan/checks.ts';
+export {
+  type CompiledApiKey,
+  type CompiledRoute,
+  type CompiledTier,
+  compilePlan,
+  DEFAULT_API_KEY_SETTINGS,
+  type Plan,
+} from './plan/compile.ts';
+export { IDENTITY_HEADERS, isIdentityHeader, normaliseHeaderName } from './plan/identity.ts';
+export { type ConfigFinding, judgeConfig } from './plan/judge.ts';
+export { type CompiledTemplate, compileTemplate } from './plan/template.ts';
+export { type CompiledTarget, type CompiledUpstream, DEFAULT_UPSTREAM, parseTargetUrl } from './plan/upstream.ts';
+export {
+  isRefusalCode,
+  REFUSALS,
+  type Refusal,
+  type RefusalCode,
+  type RefusalScope,
+  type RefusalSpec,
+  refuse,
+} from './refusals.ts';
+export type { RouteExplanation, RouteMatch } from './routing/table.ts';
+export { type CanonicalTarget, canonicalPrefix, canonicalTarget, routingPath } from './routing/target.ts';
+export {
+  formatDuration,
+  formatQuota,
+  formatRate,
+  parseDuration,
+  parseQuota,
+  parseRate,
+  type UnitFault,
+  type UnitResult,
+} from './units.ts';
