@@ -1,0 +1,388 @@
+import { availableParallelism, hostname } from 'node:os';
+import { parseDuration } from '@fluxgate/policy';
+import { parseNodeToken } from '@fluxgate/protocol/sync';
+import { parse as parseYaml } from 'yaml';
+
+/** Everything `fluxgate-gateway` is told at start. Frozen; read in main.ts and handed down. */
+export interface Config {
+  readonly controlPlanes: readonly string[];
+  readonly nodeToken: string;
+  readonly realm: string;
+  readonly dataDir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly statusHost: string;
+  readonly statusPort: number;
+  readonly workers: number;
+  readonly nodeName: string;
+  readonly redisUrl: string | null;
+  readonly caPem: string | null;
+  readonly logLevel: LogLevel;
+  readonly accessLog: AccessLog;
+  readonly drainMs: number;
+  /** null: a node judges by its last state, however old. */
+  readonly staleAfterMs: number | null;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+const ACCESS_LOGS = ['off', 'refusals', 'all'] as const;
+export type AccessLog = (typeof ACCESS_LOGS)[number];
+
+export interface ConfigProblem {
+  /** The setting, by its environment name. */
+  readonly name: string;
+  readonly why: string;
+  readonly remedy: string;
+}
+
+export type ReadFile = (path: string) => string;
+type Read = { readonly value: string } | { readonly why: string; readonly remedy: string };
+interface Setting {
+  /** Name in the YAML file named by FLUXGATE_CONFIG. */
+  readonly yaml: string;
+  readonly purpose: string;
+  readonly fallback: string | null;
+  /** How the fallback is written in the reference. */
+  readonly shown?: string;
+  readonly required: boolean;
+  readonly read: (text: string) => Read;
+}
+
+const any = (text: string): Read => ({ value: text });
+
+function numberFrom(least: number, most: number, what: string) {
+  return (text: string): Read =>
+    /^\d{1,6}$/.test(text) && Number(text) >= least && Number(text) <= most
+      ? { value: text }
+      : { why: `"${text}" is not ${what}`, remedy: `write a number from ${least} to ${most}` };
+}
+
+function oneOf(allowed: readonly string[], what: string) {
+  return (text: string): Read =>
+    allowed.includes(text) ? { value: text } : { why: `"${text}" is not ${what}`, remedy: `one of ${allowed.join(', ')}` };
+}
+
+function controlPlanes(text: string): Read {
+  for (const part of text.split(',').map((item) => item.trim())) {
+    const url = URL.canParse(part) ? new URL(part) : null;
+    if (url === null || !/^(https?|wss?):$/.test(url.protocol) || url.hostname === '') {
+      return {
+        why: `"${part}" is not the URL of a control plane`,
+        remedy: 'write one or more like https://control.example.com:8081, with commas between',
+      };
+    }
+    if (url.username !== '' || url.password !== '') {
+      return {
+        why: 'a URL holds a user name or a password',
+        remedy: 'leave them out: the node token is what identifies this node',
+      };
+    }
+    if (/^(http|ws):$/.test(url.protocol) && !isLoopback(url.hostname)) {
+      return {
+        why: `${url.origin} is neither TLS nor loopback, and the node token would cross the network in clear`,
+        remedy: 'use https://',
+      };
+    }
+  }
+  return { value: text };
+}
+
+/** Loopback by name or number: what needs no TLS. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function duration(text: string): Read {
+  const parsed = parseDuration(text);
+  return parsed.ok ? { value: String(parsed.value) } : { why: parsed.why, remedy: parsed.remedy };
+}
+
+const PORT = numberFrom(0, 65_535, 'a port');
+
+/** The one table of settings: reading, the reference in README.md and the unknown-name check all come from it. */
+export const settings = {
+  FLUXGATE_CONTROL_PLANE: {
+    yaml: 'control_plane',
+    purpose: 'Control-plane URLs, with commas between; the node uses one that answers. Plain `http://` only to loopback',
+    fallback: null,
+    required: true,
+    read: controlPlanes,
+  },
+  FLUXGATE_NODE_TOKEN: {
+    yaml: 'node_token',
+    purpose: 'What `fluxctl nodes token create` printed. Better in a file',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_NODE_TOKEN_FILE: {
+    yaml: 'node_token_file',
+    purpose: 'File that holds the node token; one of the two is required',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_DATA_DIR: {
+    yaml: 'data_dir',
+    purpose: 'Directory of this node alone: its key, its last good state. Made if it is missing, mode 0700',
+    fallback: null,
+    required: true,
+    read: any,
+  },
+  FLUXGATE_GATEWAY_HOST: {
+    yaml: 'gateway_host',
+    purpose: 'Address that takes traffic',
+    fallback: '127.0.0.1',
+    required: false,
+    read: any,
+  },
+  FLUXGATE_GATEWAY_PORT: {
+    yaml: 'gateway_port',
+    purpose: 'Port that takes traffic; 0: any free one',
+    fallback: '8080',
+    required: false,
+    read: PORT,
+  },
+  FLUXGATE_STATUS_HOST: {
+    yaml: 'status_host',
+    purpose: 'Address of `/livez`, `/readyz`, `/metrics`: nothing secret, but not for the public',
+    fallback: '127.0.0.1',
+    required: false,
+    read: any,
+  },
+  FLUXGATE_STATUS_PORT: {
+    yaml: 'status_port',
+    purpose: 'Port of the same; 0: any free one',
+    fallback: '8082',
+    required: false,
+    read: PORT,
+  },
+  FLUXGATE_WORKERS: {
+    yaml: 'workers',
+    purpose: 'Request workers; one where the platform cannot share a port (macOS, Windows)',
+    fallback: null,
+    shown: 'one per core',
+    required: false,
+    read: numberFrom(1, 256, 'a number of workers'),
+  },
+  FLUXGATE_NODE_NAME: {
+    yaml: 'node_name',
+    purpose: 'What the control plane calls this node',
+    fallback: null,
+    shown: 'host name',
+    required: false,
+    read: any,
+  },
+  FLUXGATE_CONTROL_PLANE_CA: {
+    yaml: 'control_plane_ca',
+    purpose: "PEM file of a certificate authority to trust besides the system's",
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_STALE_AFTER: {
+    yaml: 'stale_after',
+    purpose:
+      'Refuse keys with 503 `stale_state` when the control plane has not vouched for the state for so long (`5m`), unless `fallback_action: last_known`. Unset: any age will do',
+    fallback: null,
+    required: false,
+    read: duration,
+  },
+  FLUXGATE_DRAIN: {
+    yaml: 'drain',
+    purpose: 'How long requests in progress may take to finish at a stop',
+    fallback: '10s',
+    required: false,
+    read: duration,
+  },
+  FLUXGATE_LOG_LEVEL: {
+    yaml: 'log_level',
+    purpose: `How much is logged to stdout: ${LOG_LEVELS.join(', ')}`,
+    fallback: 'info',
+    required: false,
+    read: oneOf(LOG_LEVELS, 'a log level'),
+  },
+  FLUXGATE_ACCESS_LOG: {
+    yaml: 'access_log',
+    purpose:
+      '`off`; `refusals`: what the gateway refused or could not deliver, at most 50 lines a second and worker, the rest counted; `all`: every request',
+    fallback: 'refusals',
+    required: false,
+    read: oneOf(ACCESS_LOGS, 'an access log'),
+  },
+  REDIS_URL: {
+    yaml: 'redis_url',
+    purpose: 'Accepted for later use',
+    fallback: null,
+    required: false,
+    read: (text: string): Read =>
+      /^rediss?:\/\/./.test(text)
+        ? { value: text }
+        : { why: 'it is not a Redis address', remedy: 'write redis://host:6379 or rediss://host:6379' },
+  },
+} as const satisfies Record<string, Setting>;
+type SettingName = keyof typeof settings;
+
+/** The YAML file as environment names → text, and what is wrong with it. */
+function readYaml(path: string, readFile: ReadFile): { values: Map<string, string>; problems: ConfigProblem[] } {
+  const values = new Map<string, string>();
+  const problem = (why: string, remedy: string) => ({ values, problems: [{ name: 'FLUXGATE_CONFIG', why, remedy }] });
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    return problem(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, 'name a readable YAML file');
+  }
+  let content: unknown;
+  try {
+    content = parseYaml(text) ?? {};
+  } catch (error) {
+    const place = /at line \d+, column \d+/.exec(String(error))?.[0] ?? '';
+    return problem(`${path} is not YAML ${place}`.trimEnd(), 'correct the file');
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    return problem(`${path} is not a mapping`, 'write `name: value` lines');
+  const problems: ConfigProblem[] = [];
+  const names = new Map(Object.entries(settings).map(([name, setting]) => [setting.yaml as string, name]));
+  for (const [key, value] of Object.entries(content)) {
+    const name = names.get(key);
+    const list = Array.isArray(value) ? value.map(String).join(',') : value;
+    if (name === undefined) {
+      problems.push({ name: key, why: `${path} has no setting of this name`, remedy: `one of ${[...names.keys()].join(', ')}` });
+    } else if (typeof list !== 'string' && typeof list !== 'number') {
+      problems.push({ name, why: `${key} in ${path} is not a text or a number`, remedy: 'write one value' });
+    } else values.set(name, String(list));
+  }
+  return { values, problems };
+}
+
+/**
+ * Reads the whole configuration: the YAML file named by FLUXGATE_CONFIG, overruled by the environment.
+ * Either a frozen Config, or everything that is wrong, at once. No problem repeats a secret.
+ */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: ReadFile,
+): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
+  const path = env['FLUXGATE_CONFIG'];
+  const file = path === undefined || path === '' ? { values: new Map<string, string>(), problems: [] } : readYaml(path, readFile);
+  const problems: ConfigProblem[] = [...file.problems];
+  const values = new Map<string, string>();
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    const given = env[name] === undefined || env[name] === '' ? file.values.get(name) : env[name];
+    const text = given ?? setting.fallback;
+    if (text === null) {
+      if (setting.required) {
+        problems.push({
+          name,
+          why: 'it is not set',
+          remedy: `${setting.purpose}; set ${name}, or ${setting.yaml} in the file named by FLUXGATE_CONFIG`,
+        });
+      }
+      continue;
+    }
+    const read = setting.read(text);
+    if ('value' in read) values.set(name, read.value);
+    else problems.push({ name, ...read });
+  }
+  const get = (name: SettingName): string | null => values.get(name) ?? null;
+  const content = (name: SettingName): string | null => {
+    const from = get(name);
+    if (from === null) return null;
+    try {
+      return readFile(from).trim();
+    } catch (error) {
+      problems.push({
+        name,
+        why: `${from} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+        remedy: 'name a file that this user may read',
+      });
+      return null;
+    }
+  };
+  const token = readToken(
+    get('FLUXGATE_NODE_TOKEN'),
+    get('FLUXGATE_NODE_TOKEN_FILE'),
+    () => content('FLUXGATE_NODE_TOKEN_FILE'),
+    problems,
+  );
+  const caPem = content('FLUXGATE_CONTROL_PLANE_CA');
+  const port = Number(get('FLUXGATE_GATEWAY_PORT'));
+  const statusPort = Number(get('FLUXGATE_STATUS_PORT'));
+  if (port !== 0 && port === statusPort) {
+    problems.push({
+      name: 'FLUXGATE_STATUS_PORT',
+      why: `${port} is also the traffic port`,
+      remedy: 'give status a port of its own',
+    });
+  }
+  const planes = get('FLUXGATE_CONTROL_PLANE');
+  const dataDir = get('FLUXGATE_DATA_DIR');
+  if (problems.length > 0 || planes === null || dataDir === null || token === null) return { problems };
+  const stale = get('FLUXGATE_STALE_AFTER');
+  return {
+    config: Object.freeze({
+      controlPlanes: planes.split(',').map((item) => item.trim()),
+      nodeToken: token.text,
+      realm: token.realm,
+      dataDir,
+      host: unbracketed(get('FLUXGATE_GATEWAY_HOST') ?? ''),
+      port,
+      statusHost: unbracketed(get('FLUXGATE_STATUS_HOST') ?? ''),
+      statusPort,
+      workers: Number(get('FLUXGATE_WORKERS') ?? availableParallelism()),
+      nodeName: get('FLUXGATE_NODE_NAME') ?? hostname(),
+      redisUrl: get('REDIS_URL'),
+      caPem,
+      logLevel: (get('FLUXGATE_LOG_LEVEL') ?? 'info') as LogLevel,
+      accessLog: (get('FLUXGATE_ACCESS_LOG') ?? 'refusals') as AccessLog,
+      drainMs: Number(get('FLUXGATE_DRAIN')),
+      staleAfterMs: stale === null ? null : Number(stale),
+    }),
+  };
+}
+
+function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
+}
+
+function readToken(
+  given: string | null,
+  file: string | null,
+  readTokenFile: () => string | null,
+  problems: ConfigProblem[],
+): { readonly text: string; readonly realm: string } | null {
+  const remedy = 'make one with `fluxctl nodes token create` and name its file in FLUXGATE_NODE_TOKEN_FILE';
+  if (given !== null && file !== null) {
+    problems.push({
+      name: 'FLUXGATE_NODE_TOKEN',
+      why: 'FLUXGATE_NODE_TOKEN_FILE is set too, and only one of them can be meant',
+      remedy: 'unset one',
+    });
+    return null;
+  }
+  if (given === null && file === null) {
+    problems.push({ name: 'FLUXGATE_NODE_TOKEN', why: 'there is no node token', remedy });
+    return null;
+  }
+  const text = given ?? readTokenFile();
+  if (text === null) return null;
+  const token = parseNodeToken(text);
+  if (token !== null) return { text, realm: token.realm };
+  problems.push({
+    name: given === null ? 'FLUXGATE_NODE_TOKEN_FILE' : 'FLUXGATE_NODE_TOKEN',
+    why: 'what is given is no node token, or it was cut',
+    remedy,
+  });
+  return null;
+}
+
+/** The reference table in README.md; a test fails when the two differ. */
+export function settingsReference(): string {
+  const rows = Object.entries<Setting>(settings).map(([name, { yaml, purpose, fallback, required, shown }]) => {
+    const standard = shown ?? (fallback === null ? (required ? 'required' : '') : `\`${fallback}\``);
+    return `| \`${name}\` | \`${yaml}\` | ${standard} | ${purpose} |`;
+  });
+  return ['| Environment | YAML | Default | Meaning |', '|---|---|---|---|', ...rows].join('\n');
+}

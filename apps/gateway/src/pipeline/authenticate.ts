@@ -1,0 +1,140 @@
+import { matchKey } from '@fluxgate/policy';
+import type { KeyIndexReader, KeyView } from '../memory/ports.ts';
+import type { Exchange, RefusalOrPass } from './exchange.ts';
+import type { GrantCache } from './grants.ts';
+import type { KeyMac, PepperRing } from './hmac.ts';
+import { takeFromQuery } from './queryKey.ts';
+
+const REVOKED = 2;
+const SUSPENDED = 3;
+const RETIRING = 1;
+const NEVER_S = 0xffffffff;
+const NO_DIGEST = new Uint8Array(16);
+
+const BECAUSE = {
+  shape: 'not in the format of a key',
+  kind: 'a secret of another kind',
+  realm: 'a key of another realm',
+  checksum: 'a mistyped or cut key',
+} as const;
+
+/** What telling who asks needs to look at. */
+export interface KeyRoom {
+  readonly realm: string;
+  /** null: the sync thread has not given one yet. */
+  index: KeyIndexReader | null;
+  readonly grants: GrantCache;
+  /** null: the secrets lane has not delivered yet. */
+  peppers: PepperRing | null;
+  /** Any pepper of the ring, for the HMAC that an unknown kid costs. */
+  decoy: KeyMac | null;
+}
+
+/**
+ * Reads the key of a request and fills in who it is. Order: one place, shape, kind and realm, checksum (all without a
+ * lookup) → index → HMAC → only then state and time, because only the owner of a key may learn what became of it.
+ */
+export function authenticate(x: Exchange, room: KeyRoom, queryParameter: string | null): RefusalOrPass {
+  if (x.possession !== 'unasked' && x.askedQueryParameter === queryParameter) return x.authenticationCode;
+  x.askedQueryParameter = queryParameter;
+  const code = examine(x, room, queryParameter);
+  x.authenticationCode = code;
+  return code;
+}
+
+function examine(x: Exchange, room: KeyRoom, queryParameter: string | null): RefusalOrPass {
+  x.possession = 'absent';
+  const settings = x.plan.apiKey;
+  if (settings === null) {
+    x.possession = 'impossible';
+    x.because = 'the route asks for an API key, but no api_key block is configured';
+    return 'validation_unavailable';
+  }
+  const facts = x.facts;
+  const fields = facts.headerCount(settings.headerLower);
+  if (fields > 1) return doubled(x, `${fields} fields ${settings.headerName}`);
+  let text = fields === 1 ? facts.header(settings.headerLower) : undefined;
+  if (queryParameter !== null && facts.query !== '') {
+    const inQuery = takeFromQuery(facts.query, queryParameter);
+    if (inQuery.count > 1) return doubled(x, `${inQuery.count} query parameters ${queryParameter}`);
+    if (inQuery.count === 1) {
+      if (fields === 1) return doubled(x, 'a key in the header and in the query');
+      if (inQuery.value === null) return unknown(x, 'the key in the query has broken escapes');
+      text = inQuery.value;
+    }
+  }
+  if (text === undefined || text === '') return unknown(x, 'no key');
+
+  const key = matchKey(text, 'k', room.realm);
+  if (!key.ok) return unknown(x, BECAUSE[key.fault]);
+
+  const peppers = room.peppers;
+  const index = room.index;
+  if (peppers === null || room.decoy === null || index === null) {
+    x.possession = 'impossible';
+    x.because = index === null ? 'no key index has arrived yet' : 'no pepper ring has arrived yet';
+    return 'validation_unavailable';
+  }
+  const view = index.find(key.kid);
+  if (view === null) {
+    room.decoy.matches(key.kid, key.secret, NO_DIGEST); // as slow as a wrong secret
+    return unknown(x, 'unknown key id');
+  }
+  const mac = peppers.get(view.pepperVersion);
+  if (mac === undefined) {
+    x.possession = 'impossible';
+    x.because = `pepper version ${view.pepperVersion} is not in the ring`;
+    return 'validation_unavailable';
+  }
+  if (!mac.matches(key.kid, key.secret, view.digest)) return unknown(x, 'wrong secret');
+
+  x.possession = 'proven';
+  x.kid = key.kid;
+  return remember(x, room, view);
+}
+
+/** From here on the caller has proven possession and may be told what is wrong. */
+function remember(x: Exchange, room: KeyRoom, view: KeyView): RefusalOrPass {
+  // The view is the reader's own and moves on with the next lookup: copy.
+  x.credential = view.credential;
+  x.notAfterS = view.notAfterS;
+  x.retiring = view.state === RETIRING && view.notAfterS !== NEVER_S;
+  x.name = view.name();
+  const refusal = judgeLife(x, view);
+  if (refusal !== null) return refusal;
+  x.grant = room.grants.get(view.grant);
+  if (x.grant === null) {
+    x.because = `grant ${view.grant} is not in the state of this node`;
+    return 'validation_unavailable';
+  }
+  return null;
+}
+
+function judgeLife(x: Exchange, view: KeyView): RefusalOrPass {
+  if (view.state === REVOKED) return proven(x, 'key_revoked', 'revoked');
+  if (view.state === SUSPENDED) return proven(x, 'key_suspended', 'suspended');
+  if (view.notAfterS !== NEVER_S && x.nowMs >= view.notAfterS * 1000) return proven(x, 'key_expired', 'past its end');
+  return null;
+}
+
+/** After a wait (for a lease): the key may have been revoked meanwhile, and a revocation counts from the moment it is applied. */
+export function stillLives(x: Exchange, room: KeyRoom, nowMs: number): RefusalOrPass {
+  x.nowMs = nowMs;
+  const view = room.index?.find(x.kid) ?? null;
+  return view === null ? proven(x, 'key_revoked', 'deleted while the request waited') : judgeLife(x, view);
+}
+
+function unknown(x: Exchange, because: string): RefusalOrPass {
+  x.because = because;
+  return 'invalid_api_key';
+}
+
+function doubled(x: Exchange, because: string): RefusalOrPass {
+  x.because = because;
+  return 'doubled_credential';
+}
+
+function proven(x: Exchange, code: 'key_revoked' | 'key_suspended' | 'key_expired', because: string): RefusalOrPass {
+  x.because = because;
+  return code;
+}

@@ -1,0 +1,140 @@
+import type { Plan, RefusalCode } from '@fluxgate/policy';
+import type { KeyIndexReader, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
+import type { Answer, AnswerRefusal, Decide, Decision, RequestFacts } from '../seam.ts';
+import { Answers } from './answer.ts';
+import type { KeyRoom } from './authenticate.ts';
+import { judge } from './authorise.ts';
+import { Exchange, type RefusalOrPass } from './exchange.ts';
+import { forward } from './forward.ts';
+import { GrantCache } from './grants.ts';
+import type { PepperRing } from './hmac.ts';
+import { type LimitRoom, spendCounts, takeRates } from './limit.ts';
+import { match } from './match.ts';
+import { compilePrograms, type Programs } from './program.ts';
+import type { UsageBook } from './usageBook.ts';
+
+export interface DecideParts {
+  readonly realm: string;
+  readonly counters: RateCounters;
+  readonly leases: LeaseTable;
+  readonly leaseClient: LeaseClient;
+  readonly usage: UsageBook;
+  /** Wall clock in milliseconds since 1970. */
+  readonly now: () => number;
+  /** State older than this is not judged by, unless `fallback_action: last_known`. null: any age will do. */
+  readonly staleAfterMs: number | null;
+  readonly onLoss: LimitRoom['onLoss'];
+}
+
+export interface Pipeline {
+  readonly decide: Decide;
+  readonly answerRefusal: AnswerRefusal;
+  /** Throws when the plan cannot be compiled into programs; the plan before stays in force. */
+  setPlan(plan: Plan): void;
+  /** Attach to another index; grants are read anew. */
+  setIndex(index: KeyIndexReader): void;
+  setPeppers(ring: PepperRing): void;
+  /** When the control plane last vouched for the state; null: it has not since the process started. */
+  setContact(contactMs: number | null): void;
+  readonly plan: Plan | null;
+}
+
+/**
+ * The path of one request through the worker: match → authenticate → authorise → limit → forward. Everything that a route
+ * needs was compiled when its plan arrived; a stage that it does not use costs nothing. The decision is returned at once
+ * unless a lease has to be fetched.
+ */
+export function createPipeline(parts: DecideParts): Pipeline {
+  const answers = new Answers(parts.realm);
+  const keys: KeyRoom = {
+    realm: parts.realm,
+    index: null,
+    grants: new GrantCache((number) => keys.index?.grant(number) ?? null),
+    peppers: null,
+    decoy: null,
+  };
+  const limits: LimitRoom = parts;
+  let programs: Programs = { routes: [], anyQueryKeys: false };
+  let plan: Plan | null = null;
+  let contactMs: number | null = null;
+  let spare = new Exchange();
+
+  function decide(facts: RequestFacts): Decision | Promise<Decision> {
+    if (plan === null) return notReady(facts);
+    const x = spare;
+    x.begin(facts, parts.now());
+    x.plan = plan;
+    const refusal = match(x, plan, programs) ?? admit(x);
+    if (refusal !== null) return finish(x, refusal);
+    const spent = spendCounts(x, limits, keys);
+    if (spent === null || typeof spent === 'string') return finish(x, spent);
+    spare = new Exchange(); // this one waits for its lease
+    return spent.then((code) => finish(x, code));
+  }
+
+  /** All that costs no token: checks, what the route itself refuses, rates. */
+  function admit(x: Exchange): RefusalOrPass {
+    const check = x.program?.check ?? null;
+    if (check !== null) {
+      const refusal = judge(x, check, keys, parts.counters) ?? tooStale(x);
+      if (refusal !== null) return refusal;
+    }
+    const route = x.route;
+    if (route === null) return 'internal';
+    if (route.refuses !== null) {
+      x.because = `route ${route.name} cannot be served: ${route.refuses}`;
+      return route.refuses;
+    }
+    if (route.upstream === null) {
+      x.because = `route ${route.name} names no upstream`;
+      return 'no_upstream';
+    }
+    return takeRates(x, limits);
+  }
+
+  /** Judged after the key, so that a stranger learns nothing of the state of the node. */
+  function tooStale(x: Exchange): RefusalOrPass {
+    if (parts.staleAfterMs === null || !x.accepted || x.plan.apiKey?.fallbackAction === 'last_known') return null;
+    if (contactMs !== null && x.nowMs - contactMs <= parts.staleAfterMs) return null;
+    x.because = 'the state of this node is older than FLUXGATE_STALE_AFTER allows';
+    return 'stale_state';
+  }
+
+  function finish(x: Exchange, refusal: RefusalOrPass): Decision {
+    if (x.possession === 'proven') parts.usage.note(x.kid, refusal === null, x.nowMs, x.facts);
+    return refusal === null ? forward(x, programs) : answers.ofExchange(x, refusal);
+  }
+
+  function notReady(facts: RequestFacts): Answer {
+    return answerRefusal('not_ready', facts.traceId, 'no state has arrived yet', null);
+  }
+
+  function answerRefusal(code: RefusalCode, traceId: string, because: string, route: Answer['route']): Answer {
+    return answers.refuse(code, { traceId, because, route, proven: false });
+  }
+
+  return {
+    decide,
+    answerRefusal,
+    setPlan(next) {
+      programs = compilePrograms(next);
+      keys.grants.setPlan(next);
+      answers.setPlan(next);
+      plan = next;
+    },
+    setIndex(index) {
+      keys.index = index;
+      keys.grants.forget();
+    },
+    setPeppers(ring) {
+      keys.peppers = ring.size === 0 ? null : ring;
+      keys.decoy = ring.values().next().value ?? null;
+    },
+    setContact(ms) {
+      contactMs = ms;
+    },
+    get plan() {
+      return plan;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { type CidrSet, type CompiledCheck, type CompiledRoute, type Plan, type Rate, rateLimitPolicy } from '@fluxgate/policy';
+
+/** What a route asks of a request. Made once per plan. */
+export interface RouteProgram {
+  /** null: the route is open (`auth: none`) and asks nothing. */
+  readonly check: Check | null;
+  /** Query parameters that may carry a key here; cut out of every target that goes upstream. */
+  readonly queryParameters: readonly string[];
+}
+
+export interface RateCheck {
+  readonly kind: 'rate_limit';
+  readonly id: number;
+  readonly rate: Rate;
+  readonly burst: number;
+  readonly by: 'key' | 'address';
+  readonly header: LimitHeader;
+}
+
+export type Check =
+  | { readonly kind: 'all'; readonly of: readonly Check[] }
+  | { readonly kind: 'any'; readonly of: readonly Check[] }
+  | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  | { readonly kind: 'unenforceable'; readonly what: string }
+  | { readonly kind: 'ip_allow'; readonly cidrs: CidrSet; readonly vpcEndpoints: ReadonlySet<string> }
+  | RateCheck;
+
+/** The unchanging parts of `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, RFC 9651 syntax). */
+export interface LimitHeader {
+  /** `"name"` */
+  readonly item: string;
+  /** `"name";q=100;w=60` */
+  readonly policy: string;
+}
+
+export function limitHeader(name: string, limit: number, windowMs: number): LimitHeader {
+  const policy = rateLimitPolicy([{ name, limit, windowMs }]);
+  return { item: policy.slice(0, policy.lastIndexOf('";') + 1), policy };
+}
+
+export interface Programs {
+  readonly routes: readonly RouteProgram[];
+  /** Some route takes keys in the query, so a Referer may hold one. */
+  readonly anyQueryKeys: boolean;
+}
+
+export function compilePrograms(plan: Plan): Programs {
+  const routes: RouteProgram[] = [];
+  for (const route of plan.routes) routes[route.index] = compileProgram(route);
+  return { routes, anyQueryKeys: routes.some((program) => program.queryParameters.length > 0) };
+}
+
+function compileProgram(route: CompiledRoute): RouteProgram {
+  const check = route.check === null ? null : readied(route.check);
+  const queryParameters = new Set<string>();
+  collectQueryParameters(check, queryParameters);
+  return { check, queryParameters: [...queryParameters] };
+}
+
+/** The policy's checks, which are already in order (cheap refusals first), with the unchanging parts of their headers. */
+function readied(check: CompiledCheck): Check {
+  switch (check.kind) {
+    case 'all':
+      return { kind: 'all', of: check.of.map(readied) };
+    case 'any':
+      return { kind: 'any', of: check.of.map(readied) };
+    case 'api_key':
+      return { kind: 'api_key', scopes: check.scopes, queryParameter: check.queryParameter };
+    case 'unenforceable':
+      return { kind: 'unenforceable', what: check.what };
+    case 'ip_allow':
+      return { kind: 'ip_allow', cidrs: check.cidrs, vpcEndpoints: new Set(check.vpcEndpoints) };
+    case 'rate_limit': {
+      const header = limitHeader(check.by === 'key' ? 'route' : 'address', check.rate.limit, check.rate.perMs);
+      return { kind: 'rate_limit', id: check.id, rate: check.rate, burst: check.burst, by: check.by, header };
+    }
+  }
+}
+
+function collectQueryParameters(check: Check | null, into: Set<string>): void {
+  if (check === null) return;
+  if (check.kind === 'all' || check.kind === 'any') for (const inner of check.of) collectQueryParameters(inner, into);
+  else if (check.kind === 'api_key' && check.queryParameter !== null) into.add(check.queryParameter);
+}
