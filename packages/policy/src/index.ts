@@ -74,8 +74,9 @@ export {
   DEFAULT_API_KEY_SETTINGS,
   type Plan,
 } from './plan/compile.ts';
+export type { ConfigFinding, FindingCode } from './plan/findings.ts';
 export { IDENTITY_HEADERS, isIdentityHeader, normaliseHeaderName } from './plan/identity.ts';
-export { type ConfigFinding, judgeConfig } from './plan/judge.ts';
+export { judgeConfig } from './plan/judge.ts';
 export { type CompiledTemplate, compileTemplate } from './plan/template.ts';
 export { type CompiledTarget, type CompiledUpstream, DEFAULT_UPSTREAM, parseTargetUrl } from './plan/upstream.ts';
 export {

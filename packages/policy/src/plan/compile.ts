@@ -102,9 +102,10 @@ export function compilePlan(config: RealmConfig): Plan {
     return Object.freeze({ index, name: spec.name, spec, refuses, check, upstream, needsAuth });
   });
   const table = buildRouteTable(
-    routes.map((route) => {
+    routes.flatMap((route) => {
       const prefix = canonicalPrefix(route.spec.prefix);
-      return { key: prefix.ok ? { ...route.spec, prefix: prefix.path } : route.spec, route };
+      // A prefix that no canonical path can have is unreachable.
+      return prefix.ok ? [{ key: { ...route.spec, prefix: prefix.path }, route }] : [];
     }),
   );
 
