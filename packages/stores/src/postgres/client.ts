@@ -5,6 +5,8 @@ export type SqlDriverAdapterFactory = NonNullable<ConstructorParameters<typeof P
 export type Client = PrismaClient;
 /** The typed client inside a transaction. */
 export type Tx = Prisma.TransactionClient;
+/** What both can do: for functions that read inside or outside of a transaction. */
+export type Reader = Prisma.TransactionClient;
 
 export function createClient(adapter: SqlDriverAdapterFactory, options: { maxWaitMs: number; timeoutMs: number }): Client {
   return new PrismaClient({

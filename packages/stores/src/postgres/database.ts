@@ -1,13 +1,19 @@
+import type { LeaseAuthority } from '../ports/lease-authority.ts';
 import type { RevisionLog } from '../ports/revision-log.ts';
 import type { StateCodec } from '../ports/state-codec.ts';
+import type { UsageLedger } from '../ports/usage-ledger.ts';
 import { classified } from './classify.ts';
 import { type Client, createClient, type Tx } from './client.ts';
 import type { Engine } from './engine.ts';
 import { openPgliteEngine } from './engine-pglite.ts';
 import { createPostgresEngine } from './engine-postgres.ts';
+import { createLeaseAuthority } from './leases.ts';
 import { createRevisionLog } from './log.ts';
 import { migrate } from './migrate.ts';
-import { type Actor, createWriter, type WriteOptions, type WriteResult, type Written } from './write.ts';
+import { createNodeTable, type NodeTable } from './nodes.ts';
+import { createTidy } from './tidy.ts';
+import { createUsageLedger } from './usage.ts';
+import { createWriter, type WriteOptions, type WriteResult, type Written } from './write.ts';
 
 export interface DatabaseOptions {
   /** `postgres://…` or `pglite:DIRECTORY`. */
@@ -33,7 +39,13 @@ export interface Database extends RevisionLog {
    * dense and in commit order. `fn` may run again after a deadlock: it must do nothing but use `tx`.
    * Errors: `DatabaseUnavailable`, `UniqueConflict`, `RuleBroken`, `RealmUnknown`, and whatever `fn` throws; all leave nothing behind.
    */
-  write<T>(realm: string, actor: Actor, fn: (tx: Tx) => Promise<WriteResult<T>>, options?: WriteOptions): Promise<Written<T>>;
+  write<T>(realm: string, actor: string, fn: (tx: Tx) => Promise<WriteResult<T>>, options?: WriteOptions): Promise<Written<T>>;
+  readonly leases: LeaseAuthority;
+  readonly usage: UsageLedger;
+  /** The hub's table of nodes. */
+  readonly nodes: NodeTable;
+  /** Removes what nobody asks for any more; run it every hour or so. */
+  tidy(nowMs: number): Promise<void>;
   /** Resolves if the database answers now; else throws `DatabaseUnavailable`. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -56,6 +68,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     prisma,
     ...log,
     write: createWriter(prisma, options.codec, (ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+    leases: createLeaseAuthority(engine, options.clock),
+    usage: createUsageLedger(engine),
+    nodes: createNodeTable(engine),
+    tidy: createTidy(engine),
     ping: () => classified(async () => void (await engine.sql.query('SELECT 1 AS one'))),
     async close() {
       await prisma.$disconnect();

@@ -1,9 +1,9 @@
 export { classifyDatabaseError } from './classify.ts';
-export type { Client, Tx } from './client.ts';
+export type { Client, Reader, Tx } from './client.ts';
 export { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 export { Prisma } from './generated/client.ts';
+export type { NodeProgress, NodeRow, NodeTable } from './nodes.ts';
 export {
-  type Actor,
   type AuditEntry,
   lockCredential,
   lockRealm,

@@ -11,17 +11,14 @@ const fromBig = (n: bigint) => Buffer.from(BigInt.asUintN(256, n).toString(16).p
 
 /** A codec of the right shape for suites; the real one belongs to the protocol. */
 export const sampleCodec: StateCodec = {
-  encodeRecords: (records) =>
-    Buffer.from(JSON.stringify(records.map((r) => ({ ...r, payload: Buffer.from(r.payload).toString('base64') })))),
-  decodeRecords: (bytes) =>
-    (JSON.parse(Buffer.from(bytes).toString()) as { op: 'put' | 'delete'; kind: number; id: string; payload: string }[]).map(
-      (r) => ({
-        ...r,
-        payload: Buffer.from(r.payload, 'base64'),
-      }),
+  encode: (records) =>
+    Buffer.from(
+      JSON.stringify(
+        records.map((r) => ({ ...r, payload: r.payload === null ? null : Buffer.from(r.payload).toString('base64') })),
+      ),
     ),
-  entityHash: (kind, id, payload) => sha(Buffer.from([kind, id.length]), Buffer.from(id), payload),
-  chainOf: (previous, revision, records) => sha(previous, Buffer.from(String(revision)), records),
-  addDigest: (digest, hash) => fromBig(toBig(digest) + toBig(hash)),
-  subDigest: (digest, hash) => fromBig(toBig(digest) - toBig(hash)),
+  hash: (kind, id, payload) => sha(Buffer.from([kind, id.length]), Buffer.from(id), payload),
+  chain: (previous, revision, records) => sha(previous, Buffer.from(String(revision)), records),
+  add: (digest, hash) => fromBig(toBig(digest) + toBig(hash)),
+  sub: (digest, hash) => fromBig(toBig(digest) - toBig(hash)),
 };

@@ -1,0 +1,1 @@
+export { MemoryLeaseAuthority } from './leases.ts';

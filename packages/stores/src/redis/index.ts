@@ -1,0 +1,1 @@
+export { connectRedis, type RedisClient } from './connect.ts';
