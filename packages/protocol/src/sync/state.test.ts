@@ -180,13 +180,13 @@ describe('state', () => {
   test('grants are in place before the keys that name them, whatever the order in the revision', () => {
     const order: string[] = [];
     class Watching extends MapShelf {
-      override putKey(record: KeyRecord, payload: Uint8Array): void {
+      override putKey(record: KeyRecord, payload: Uint8Array): null {
         order.push('key');
-        super.putKey(record, payload);
+        return super.putKey(record, payload);
       }
-      override putGrant(number: number, value: Grant, payload: Uint8Array): void {
+      override putGrant(number: number, value: Grant, payload: Uint8Array): null {
         order.push('grant');
-        super.putGrant(number, value, payload);
+        return super.putGrant(number, value, payload);
       }
       override deleteGrant(number: number): void {
         order.push('grant gone');

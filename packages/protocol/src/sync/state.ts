@@ -6,14 +6,14 @@ import { type Decoded, ENTITY, entityName, type StateRecord } from './records.ts
 
 /**
  * Where the many live: keys by kid, grants by number. A node keeps them in shared memory, everyone else in a Map. Getters give the exact
- * payload that was put, since the digest is taken over it.
+ * payload that was put, since the digest is taken over it. Putters answer why they cannot keep it (full, number out of range), or null.
  */
 export interface KeyShelf {
   keyPayload(kid: string): Uint8Array | null;
-  putKey(record: KeyRecord, payload: Uint8Array): void;
+  putKey(record: KeyRecord, payload: Uint8Array): string | null;
   deleteKey(kid: string): void;
   grantPayload(number: number): Uint8Array | null;
-  putGrant(number: number, grant: Grant, payload: Uint8Array): void;
+  putGrant(number: number, grant: Grant, payload: Uint8Array): string | null;
   deleteGrant(number: number): void;
   clear(): void;
 }
@@ -39,11 +39,12 @@ export class MapShelf implements KeyShelf {
   keyPayload(kid: string): Uint8Array | null {
     return this.keys.get(kid)?.payload ?? null;
   }
-  putKey(record: KeyRecord, payload: Uint8Array): void {
+  putKey(record: KeyRecord, payload: Uint8Array): null {
     this.keys.set(record.kid, {
       value: { ...record, digest: Uint8Array.from(record.digest) },
       payload: Uint8Array.from(payload),
     });
+    return null;
   }
   deleteKey(kid: string): void {
     this.keys.delete(kid);
@@ -51,8 +52,9 @@ export class MapShelf implements KeyShelf {
   grantPayload(number: number): Uint8Array | null {
     return this.grants.get(number)?.payload ?? null;
   }
-  putGrant(number: number, grant: Grant, payload: Uint8Array): void {
+  putGrant(number: number, grant: Grant, payload: Uint8Array): null {
     this.grants.set(number, { value: grant, payload: Uint8Array.from(payload) });
+    return null;
   }
   deleteGrant(number: number): void {
     this.grants.delete(number);
@@ -161,9 +163,7 @@ export class RealmState {
     }
     const decoded = decodeKeyPayload(record.id, record.payload);
     if (!decoded.ok) return decoded;
-    this.#count(record, this.#shelf.keyPayload(record.id));
-    this.#shelf.putKey(decoded.value, record.payload);
-    return DONE;
+    return this.#put(record, this.#shelf.keyPayload(record.id), (payload) => this.#shelf.putKey(decoded.value, payload));
   }
 
   #applyGrant(record: StateRecord): Decoded<null> {
@@ -179,12 +179,18 @@ export class RealmState {
     }
     const decoded = decodeGrant(record.payload);
     if (!decoded.ok) return decoded;
-    this.#count(record, this.#shelf.grantPayload(number));
-    this.#shelf.putGrant(number, decoded.value, record.payload);
+    return this.#put(record, this.#shelf.grantPayload(number), (payload) => this.#shelf.putGrant(number, decoded.value, payload));
+  }
+
+  #put(record: StateRecord, before: Uint8Array | null, put: (payload: Uint8Array) => string | null): Decoded<null> {
+    if (record.payload === null) return DONE;
+    const why = put(record.payload);
+    if (why !== null) return { ok: false, why };
+    this.#count(record, before);
     return DONE;
   }
 
-  /** Must run before the old payload, which may be a view into the shelf, is overwritten. */
+  /** `before`: the payload that is replaced, as a copy or immutable. */
   #count(record: StateRecord, before: Uint8Array | null): void {
     if (before !== null) subFrom(this.#digest, entityHash(record.kind, record.id, before));
     if (record.payload !== null) addInto(this.#digest, entityHash(record.kind, record.id, record.payload));
