@@ -233,9 +233,9 @@ export function judgeMiddleware(route: RouteSpec, settings: Settings, report: Re
             remedy: 'move it out of any_of: everything in the middleware list must pass',
           });
         }
-        one.of.forEach((each, i) => visit(each, join(field, `any_of.${i}`)));
+        for (const [i, each] of one.of.entries()) visit(each, join(field, `any_of.${i}`));
       }
     }
   };
-  route.middleware.forEach((one, i) => visit(one, `middleware.${i}`));
+  for (const [i, one] of route.middleware.entries()) visit(one, `middleware.${i}`);
 }

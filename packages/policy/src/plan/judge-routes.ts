@@ -146,7 +146,20 @@ function judgeDuplicates(routes: readonly RouteSpec[], report: Report): void {
   const places = new Map<string, RouteSpec[]>();
   for (const route of routes) {
     const object = { kind: 'route', name: route.name } as const;
-    if (names.has(route.name)) {
+    const prefix = canonicalPrefix(route.prefix);
+    const place = `${route.host ?? ''} ${prefix.ok ? routingPath(prefix.path) : route.prefix}`;
+    const others = places.get(place) ?? [];
+    const twin = others.find((other) => overlap(other.methods, route.methods) !== null);
+    if (twin !== undefined) {
+      report({
+        severity: 'error',
+        code: 'duplicate_route',
+        object,
+        field: 'route',
+        message: `${shown(route)} is already the route ${twin.name} for ${overlap(twin.methods, route.methods)}`,
+        remedy: 'merge the two, or split them by methods or host',
+      });
+    } else if (names.has(route.name)) {
       report({
         severity: 'error',
         code: 'duplicate_name',
@@ -157,22 +170,6 @@ function judgeDuplicates(routes: readonly RouteSpec[], report: Report): void {
       });
     }
     names.add(route.name);
-    const prefix = canonicalPrefix(route.prefix);
-    const place = `${route.host ?? ''} ${prefix.ok ? routingPath(prefix.path) : route.prefix}`;
-    const others = places.get(place) ?? [];
-    for (const other of others) {
-      const methods = overlap(other.methods, route.methods);
-      if (methods === null) continue;
-      report({
-        severity: 'error',
-        code: 'duplicate_route',
-        object,
-        field: 'route',
-        message: `${shown(route)} is already the route ${other.name} for ${methods}`,
-        remedy: 'merge the two, or split them by methods or host',
-      });
-      break;
-    }
     others.push(route);
     places.set(place, others);
   }
