@@ -23,7 +23,7 @@ export interface Place {
   readonly column: number;
 }
 
-/** Where each object and field of a `ConfigInput` was written. Keys are made by `placeKey`. */
+/** Where each object and field of a `ConfigInput` was written. Asked by `findPlace` and `diagnose`. */
 export type Positions = ReadonlyMap<string, Place>;
 
 export type ObjectKind = 'settings' | 'upstream' | 'tier' | 'route';
