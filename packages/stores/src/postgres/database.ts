@@ -13,7 +13,7 @@ import { migrate } from './migrate.ts';
 import { createNodeTable, type NodeTable } from './nodes.ts';
 import { createTidy } from './tidy.ts';
 import { createUsageLedger } from './usage.ts';
-import { createWriter, type WriteOptions, type WriteResult, type Written } from './write.ts';
+import { type Actor, createWriter, type WriteOptions, type WriteResult, type Written } from './write.ts';
 
 export interface DatabaseOptions {
   /** `postgres://…` or `pglite:DIRECTORY`. */
@@ -39,8 +39,10 @@ export interface Database extends RevisionLog {
    * dense and in commit order. `fn` may run again after a deadlock: it must do nothing but use `tx`.
    * Errors: `DatabaseUnavailable`, `UniqueConflict`, `RuleBroken`, `RealmUnknown`, and whatever `fn` throws; all leave nothing behind.
    */
-  write<T>(realm: string, actor: string, fn: (tx: Tx) => Promise<WriteResult<T>>, options?: WriteOptions): Promise<Written<T>>;
+  write<T>(realm: string, actor: Actor, fn: (tx: Tx) => Promise<WriteResult<T>>, options?: WriteOptions): Promise<Written<T>>;
   readonly leases: LeaseAuthority;
+  /** An authority that remembers no lease, as after a restart. */
+  freshLeases(): LeaseAuthority;
   readonly usage: UsageLedger;
   /** The hub's table of nodes. */
   readonly nodes: NodeTable;
@@ -69,6 +71,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ...log,
     write: createWriter(prisma, options.codec, (ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     leases: createLeaseAuthority(engine, options.clock),
+    freshLeases: () => createLeaseAuthority(engine, options.clock),
     usage: createUsageLedger(engine),
     nodes: createNodeTable(engine),
     tidy: createTidy(engine),

@@ -4,6 +4,7 @@ export { type Database, type DatabaseOptions, openDatabase } from './database.ts
 export { Prisma } from './generated/client.ts';
 export type { NodeProgress, NodeRow, NodeTable } from './nodes.ts';
 export {
+  type Actor,
   type AuditEntry,
   lockCredential,
   lockRealm,

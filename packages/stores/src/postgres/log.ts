@@ -41,7 +41,7 @@ export function createRevisionLog(engine: Engine): RevisionLog {
         const rows = await engine.sql.query<RevisionRow>(
           `SELECT revision::text AS revision, records, chain, state_digest, urgent,
                   floor(extract(epoch from committed_at) * 1000)::bigint::text AS committed_ms
-             FROM revision WHERE realm = $1 AND revision > $2::bigint ORDER BY revision LIMIT $3::int`,
+             FROM revision r WHERE r.realm = $1 AND r.revision > $2::bigint ORDER BY r.revision LIMIT $3::int`,
           [realm, String(after), limit],
         );
         const found = rows.map(

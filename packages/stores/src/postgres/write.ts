@@ -3,16 +3,21 @@ import type { StateCodec, StateRecord } from '../ports/state-codec.ts';
 import { classifyDatabaseError, isRetryable } from './classify.ts';
 import type { Client, Tx } from './client.ts';
 
-/** One line of the audit trail: who did what, on whose behalf, with what outcome. Never secrets. */
-export interface AuditEntry {
-  readonly actor: string;
+/** Who acts, as the audit trail tells it. */
+export interface Actor {
+  readonly name: string;
   readonly role: string;
+  readonly address: string | null;
+  readonly requestId: string;
+}
+
+/** One line of the audit trail. Never secrets. */
+export interface AuditEntry {
   /** `keys.rotate` */
   readonly action: string;
   readonly target: string;
-  readonly outcome: string;
-  readonly address: string | null;
-  readonly requestId: string;
+  /** `ok` unless set. */
+  readonly outcome?: string;
   readonly before?: unknown;
   readonly after?: unknown;
 }
@@ -60,7 +65,7 @@ export async function lockCredential(tx: Tx, id: string): Promise<boolean> {
 export function createWriter(client: Client, codec: StateCodec, sleep: (ms: number) => Promise<void>) {
   return async function write<T>(
     realm: string,
-    actor: string,
+    actor: Actor,
     fn: (tx: Tx) => Promise<WriteResult<T>>,
     options: WriteOptions = {},
   ): Promise<Written<T>> {
@@ -72,7 +77,7 @@ export function createWriter(client: Client, codec: StateCodec, sleep: (ms: numb
           if (options.exclusive === true) await lockRealm(tx, realm);
           const result = await fn(tx);
           const revision = result.records.length === 0 ? null : await publish(tx, codec, realm, actor, result);
-          await recordAudit(tx, realm, result.audit, revision);
+          await recordAudit(tx, realm, actor, result.audit, revision);
           committing = true;
           return { value: result.value, revision };
         });
@@ -96,7 +101,7 @@ interface HeadRow {
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 
 /** The last statements before COMMIT: from the head's lock on, nothing here waits for anything but the database. */
-async function publish(tx: Tx, codec: StateCodec, realm: string, actor: string, result: WriteResult<unknown>): Promise<number> {
+async function publish(tx: Tx, codec: StateCodec, realm: string, actor: Actor, result: WriteResult<unknown>): Promise<number> {
   const bytes = codec.encode(result.records);
   // One row an entity: of several records of one revision the last one stands.
   const last = new Map(result.records.map((record) => [`${record.kind}/${record.id}`, record]));
@@ -114,7 +119,8 @@ async function publish(tx: Tx, codec: StateCodec, realm: string, actor: string, 
   let digest = head.state_digest;
   for (const row of old) digest = codec.sub(digest, row.hash);
   const rows = [...last.values()].map((record) => {
-    if (record.payload === null) return { op: record.op, kind: record.kind, id: record.id, payload: '', hash: '' };
+    if (record.op === 'delete' || record.payload === null)
+      return { op: record.op, kind: record.kind, id: record.id, payload: '', hash: '' };
     const hash = codec.hash(record.kind, record.id, record.payload);
     digest = codec.add(digest, hash);
     return { op: record.op, kind: record.kind, id: record.id, payload: hex(record.payload), hash: hex(hash) };
@@ -133,7 +139,7 @@ async function publish(tx: Tx, codec: StateCodec, realm: string, actor: string, 
     ), logged AS (
       INSERT INTO revision (realm, revision, records, chain, state_digest, urgent, summary, actor)
       VALUES (${realm}, ${revision}::bigint, decode(${hex(bytes)}, 'hex'), decode(${hex(chain)}, 'hex'), decode(${hex(digest)}, 'hex'),
-              ${result.urgent === true}, ${JSON.stringify(result.summary)}::jsonb, ${actor})
+              ${result.urgent === true}, ${JSON.stringify(result.summary)}::jsonb, ${actor.name})
     )
     UPDATE realm SET revision = ${revision}::bigint, chain = decode(${hex(chain)}, 'hex'), state_digest = decode(${hex(digest)}, 'hex')
      WHERE name = ${realm} AND revision = ${revision - 1}::bigint`;
@@ -141,13 +147,18 @@ async function publish(tx: Tx, codec: StateCodec, realm: string, actor: string, 
   return revision;
 }
 
-async function recordAudit(tx: Tx, realm: string, entries: readonly AuditEntry[], revision: number | null): Promise<void> {
+async function recordAudit(
+  tx: Tx,
+  realm: string,
+  actor: Actor,
+  entries: readonly AuditEntry[],
+  revision: number | null,
+): Promise<void> {
   if (entries.length === 0) return;
-  const rows = JSON.stringify(entries.map((entry) => ({ ...entry, request_id: entry.requestId })));
+  const rows = JSON.stringify(entries.map((entry) => ({ outcome: 'ok', ...entry })));
   await tx.$executeRaw`
     INSERT INTO audit_event (realm, actor, role, action, target, outcome, address, request_id, revision, before, after)
-    SELECT ${realm}, r.actor, r.role, r.action, r.target, r.outcome, r.address, r.request_id, ${revision}::bigint,
+    SELECT ${realm}, ${actor.name}, ${actor.role}, r.action, r.target, r.outcome, ${actor.address}, ${actor.requestId}, ${revision}::bigint,
            nullif(r.before, 'null'::jsonb), nullif(r.after, 'null'::jsonb)
-      FROM jsonb_to_recordset(${rows}::jsonb)
-        AS r(actor text, role text, action text, target text, outcome text, address text, request_id text, before jsonb, after jsonb)`;
+      FROM jsonb_to_recordset(${rows}::jsonb) AS r(action text, target text, outcome text, before jsonb, after jsonb)`;
 }

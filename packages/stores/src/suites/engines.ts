@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { LeaseAuthority } from '../ports/lease-authority.ts';
 import { type Database, openDatabase } from '../postgres/database.ts';
 import { createPostgresServer, findPostgresBinaries, type PostgresServer } from './postgres-server.ts';
 import { sampleCodec } from './sample-codec.ts';
@@ -98,18 +99,24 @@ function postgresEngine(connect: () => Promise<{ url: string; owned: PostgresSer
             return owned;
           }),
     async stop() {
-      if (started !== null) await (await started).owned?.stop();
+      const running = started;
+      started = null; // the next `create` starts another one
+      if (running !== null) await (await running).owned?.stop();
     },
   };
 }
 
-/** An open, empty database for one test file. */
-export async function openTestDatabase(engine: TestEngine): Promise<{ db: Database; url: string; close(): Promise<void> }> {
+/** An open, empty database for one test file. `again`: another lease authority over the same rows, as after a restart. */
+export async function openTestDatabase(
+  engine: TestEngine,
+  clock: () => number = Date.now,
+): Promise<{ db: Database; url: string; again: () => LeaseAuthority; close(): Promise<void> }> {
   const { url, drop } = await engine.create();
-  const db = await openDatabase({ url, codec: sampleCodec, clock: Date.now });
+  const db = await openDatabase({ url, codec: sampleCodec, clock });
   return {
     db,
     url,
+    again: () => db.freshLeases(),
     close: async () => {
       await db.close();
       await drop();
