@@ -31,24 +31,27 @@ export function parseDuration(text: string): UnitResult<number> {
       return fault(`${quoted(text)} is longer than 100 years`, 'write a shorter duration, such as 90d');
     return { ok: true, value };
   }
-  if (/^[0-9]+$/.test(text))
-    return fault(`${quoted(text)} has no unit`, `write ${text}s for seconds, or one of ms, m, h, d, w, mo`);
+  if (/^[0-9]{1,9}$/.test(text))
+    return fault(`${quoted(text)} has no unit`, `write ${Number(text)}s for seconds, or one of ms, m, h, d, w, mo`);
   if (/^-/.test(text)) return fault(`${quoted(text)} is negative`, 'write a duration such as 60s, 5m, 24h or 90d');
   const total = compound(text);
   if (total !== null) return fault(`${quoted(text)} is not one whole number and one unit`, `write ${formatDuration(total)}`);
-  const upper = /^([0-9]+)(MS|S|M|H|D|W|MO)$/.exec(text);
+  const upper = /^([0-9]{1,9})(MS|S|M|H|D|W|MO)$/.exec(text);
   if (upper !== null && upper[2] !== 'M')
-    return fault(`units are lower case, not ${quoted(text)}`, `write ${text.toLowerCase()}`);
+    return fault(`units are lower case, not ${quoted(text)}`, `write ${Number(upper[1])}${(upper[2] as string).toLowerCase()}`);
   if (upper !== null)
-    return fault(`${quoted(text)} may mean minutes or months`, `write ${upper[1]}m for minutes or ${upper[1]}mo for months`);
-  const year = /^([0-9]{1,3})(y|yr|year|years)$/.exec(text);
+    return fault(
+      `${quoted(text)} may mean minutes or months`,
+      `write ${Number(upper[1])}m for minutes or ${Number(upper[1])}mo for months`,
+    );
+  const year = /^([0-9]{1,2}|100)(y|yr|year|years)$/.exec(text);
   if (year !== null) return fault('a year is no unit here, because years differ in length', `write ${Number(year[1]) * 365}d`);
   const word = /^([0-9]{1,9}) ?(second|sec|minute|min|hour|hr|day|week|month)s?$/.exec(text);
   if (word !== null) {
     const unit = { second: 's', sec: 's', minute: 'm', min: 'm', hour: 'h', hr: 'h', day: 'd', week: 'w', month: 'mo' }[
       word[2] as string
     ];
-    return fault(`${quoted(text)} spells its unit out`, `write ${word[1]}${unit}`);
+    return fault(`${quoted(text)} spells its unit out`, `write ${Number(word[1])}${unit}`);
   }
   return fault(`${quoted(text)} is not a duration`, 'write a number and a unit, such as 60s, 5m, 24h, 90d, 12w, 6mo or 500ms');
 }
@@ -60,7 +63,7 @@ function compound(text: string): number | null {
   for (const part of text.matchAll(/([0-9]+(?:\.[0-9]+)?)(ms|s|mo|m|h|d|w)/g))
     total += Number(part[1]) * (DURATION[part[2] as string] as number);
   total = Math.round(total);
-  return total > 0 && total <= DURATION_MAX_MS ? total : null;
+  return total >= 0 && total <= DURATION_MAX_MS ? total : null;
 }
 
 /** The largest unit that divides it: `90d`, `36h`, `1500ms`. `parseDuration` reads it back exactly. */

@@ -12,24 +12,30 @@ export interface GcraVerdict {
   readonly resetMs: number;
 }
 
+/** Doubles near today's milliseconds are multiples of 2^-12. Intervals are kept on that grid, so that every sum below is exact. */
+const STEPS_PER_MS = 4096;
+
 /**
  * Generic cell rate algorithm (ITU-T I.371) on one number per cell: `burst` requests at once, then one every
- * `perMs / limit`. `tatMs` 0 is an untouched cell. `burst` below 1 counts as 1.
+ * `perMs / limit`. `tatMs` 0 is an untouched cell; `burst` below 1 counts as 1.
  *
- * Times near 2^41 ms have a spacing of 0.24 µs; the tolerance absorbs what that adds up to within one burst, so exactly
- * `burst` requests of one instant pass, and it stays below half an interval, so that never one more does.
+ * Exactly `burst` requests of one instant pass, and no error adds up however long a cell lives. The interval itself is
+ * rounded to 0.24 µs: nothing at 1,000/s and below 0.012 % for slower rates, at most 0.12 % at 10,000/s.
  */
 export function gcra(tatMs: number, nowMs: number, rate: Rate, burst: number): GcraVerdict {
-  const interval = rate.perMs / rate.limit;
-  const size = Math.max(1, burst);
-  const tolerance = Math.min(interval / 2, 0.001 + size * 0.00025);
+  const interval = Math.max(1, Math.round((rate.perMs / rate.limit) * STEPS_PER_MS)) / STEPS_PER_MS;
+  const room = Math.max(1, burst) * interval;
   const base = Math.max(tatMs, nowMs);
   const next = base + interval;
-  const room = size * interval;
-  const excess = next - nowMs - room;
-  if (excess > tolerance) {
-    return { allowed: false, tatMs, remaining: 0, retryAfterMs: excess, resetMs: base - nowMs };
-  }
-  const remaining = Math.max(0, Math.floor((room - (next - nowMs) + tolerance) / interval));
-  return { allowed: true, tatMs: next, remaining, retryAfterMs: 0, resetMs: next - nowMs };
+  const used = next - nowMs;
+  // Two callers' clocks of the same instant differ by a step; never as much as an interval, or one request too many would pass.
+  if (used - room > Math.min(interval / 2, 2 / STEPS_PER_MS))
+    return { allowed: false, tatMs, remaining: 0, retryAfterMs: used - room, resetMs: base - nowMs };
+  return {
+    allowed: true,
+    tatMs: next,
+    remaining: Math.max(0, Math.floor((room - used) / interval)),
+    retryAfterMs: 0,
+    resetMs: used,
+  };
 }

@@ -11,7 +11,9 @@ export function leaseSize(input: {
 }): number {
   const left = Math.floor(input.left);
   if (!(left > 0)) return 0;
-  const share = Math.floor(left / (2 * Math.max(1, input.activeNodes)));
-  const wanted = Math.ceil(Math.max(0, input.ratePerS) * Math.max(0, input.horizonS));
-  return Math.max(1, Math.min(Number.isFinite(wanted) ? wanted : share, share));
+  // Reports of nodes may be nonsense; what is not a number counts as the smallest.
+  const nodes = Math.max(1, input.activeNodes || 1);
+  const share = Math.floor(left / (2 * nodes));
+  const wanted = Math.ceil(input.ratePerS * input.horizonS);
+  return wanted > 1 ? Math.max(1, Math.min(wanted, share)) : 1;
 }
