@@ -3,6 +3,7 @@ export type { Client, Reader, Tx } from './client.ts';
 export { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 export { Prisma } from './generated/client.ts';
 export type { NodeProgress, NodeRow, NodeTable } from './nodes.ts';
+export { ensureRealm, newEpoch, type RealmIdentity, readRealm, type Sealing, type SigningKeyBytes } from './realm.ts';
 export {
   type Actor,
   type AuditEntry,

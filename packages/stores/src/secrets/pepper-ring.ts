@@ -21,15 +21,14 @@ export async function readPepperRing(store: SecretStore, path: string): Promise<
   const current = await store.get(path, 'current');
   if (current === null) return null;
   const peppers = new Map<number, Uint8Array>();
-  for (const entry of await store.list(path)) {
-    const version = /^pepper\.([1-9][0-9]{0,2})$/.exec(entry.field)?.[1];
-    if (entry.path !== path || version === undefined) continue;
-    const value = await store.get(path, entry.field);
-    const bytes = value === null ? null : Buffer.from(value.reveal(), 'base64');
-    if (bytes === null) continue;
-    if (bytes.length !== PEPPER_BYTES)
-      throw new SecretUnreadable(`${path}#${entry.field} is not ${PEPPER_BYTES} bytes in base64: restore it from a backup`);
-    peppers.set(Number(version), bytes);
+  for (const version of await pepperVersions(store, path)) {
+    const value = await store.get(path, `pepper.${version}`);
+    if (value === null) continue;
+    const bytes = Buffer.from(value.reveal(), 'base64');
+    if (bytes.length !== PEPPER_BYTES) {
+      throw new SecretUnreadable(`${path}#pepper.${version} is not ${PEPPER_BYTES} bytes in base64: restore it from a backup`);
+    }
+    peppers.set(version, bytes);
   }
   const number = Number(current.reveal());
   if (!peppers.has(number))
@@ -39,7 +38,7 @@ export async function readPepperRing(store: SecretStore, path: string): Promise<
 
 /**
  * The ring, made on first need. Never overwrites: of two replicas that start at once, one makes it and both read the same.
- * A ring with a pepper but without `current` (a start that was cut off) is completed with the pepper that is there.
+ * A ring with peppers but without `current` (a start or a move that was cut off) is completed with the newest that is there.
  */
 export async function ensurePepperRing(
   store: SecretStore,
@@ -49,11 +48,21 @@ export async function ensurePepperRing(
 ): Promise<PepperRing> {
   const existing = await readPepperRing(store, path);
   if (existing !== null) return existing;
-  await store.setIfAbsent(path, 'pepper.1', Secret.fromText(Buffer.from(random(PEPPER_BYTES)).toString('base64')), by);
-  await store.setIfAbsent(path, 'current', Secret.fromText('1'), by);
+  const versions = await pepperVersions(store, path);
+  if (versions.length === 0) {
+    await store.setIfAbsent(path, 'pepper.1', Secret.fromText(Buffer.from(random(PEPPER_BYTES)).toString('base64')), by);
+  }
+  await store.setIfAbsent(path, 'current', Secret.fromText(String(Math.max(1, ...versions))), by);
   const made = await readPepperRing(store, path);
   if (made === null) throw new SecretUnreadable(`${path} was removed while it was made`);
   return made;
+}
+
+async function pepperVersions(store: SecretStore, path: string): Promise<number[]> {
+  const found = (await store.list(path))
+    .filter((entry) => entry.path === path)
+    .map(({ field }) => /^pepper\.([1-9][0-9]{0,2})$/.exec(field)?.[1]);
+  return found.filter((version) => version !== undefined).map(Number);
 }
 
 function generationOf(path: string, current: number, peppers: ReadonlyMap<number, Uint8Array>): string {
