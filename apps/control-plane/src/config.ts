@@ -1,0 +1,242 @@
+import { parse as parseYaml } from 'yaml';
+
+/** Everything `fluxgate-control-plane` is told at start. Frozen; read in main.ts and handed down. */
+export interface Config {
+  readonly databaseUrl: string;
+  readonly kekFile: string;
+  readonly adminHost: string;
+  readonly adminPort: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly bootstrapDir: string | null;
+  readonly secretsDir: string | null;
+  readonly redisUrl: string | null;
+  readonly logLevel: LogLevel;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface ConfigProblem {
+  /** The setting, by its environment name. */
+  readonly name: string;
+  readonly why: string;
+  readonly remedy: string;
+}
+
+type Read = { readonly value: string } | { readonly why: string; readonly remedy: string };
+interface Setting {
+  /** Name in the YAML file named by FLUXGATE_CONFIG. */
+  readonly yaml: string;
+  readonly purpose: string;
+  readonly fallback: string | null;
+  readonly required: boolean;
+  readonly read: (text: string) => Read;
+}
+
+const any = (text: string): Read => ({ value: text });
+
+function databaseUrl(text: string): Read {
+  if (/^pglite:.+/.test(text)) return { value: text };
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if ((url?.protocol === 'postgres:' || url?.protocol === 'postgresql:') && url.hostname !== '') return { value: text };
+  // The value may hold a password, so it is not repeated.
+  return {
+    why: 'it is neither postgres://user:password@host:port/database nor pglite:DIRECTORY',
+    remedy: 'set DATABASE_URL=postgres://fluxgate:…@127.0.0.1:5432/fluxgate, or pglite:./data for the embedded database',
+  };
+}
+
+function port(text: string): Read {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
+    ? { value: text }
+    : { why: `"${text}" is not a port`, remedy: 'write a number from 1 to 65535, or 0 for any free port' };
+}
+
+function redisUrl(text: string): Read {
+  return /^rediss?:\/\/./.test(text)
+    ? { value: text }
+    : { why: 'it is not a Redis address', remedy: 'write redis://host:6379 or rediss://host:6379' };
+}
+
+function logLevel(text: string): Read {
+  return (LOG_LEVELS as readonly string[]).includes(text)
+    ? { value: text }
+    : { why: `"${text}" is not a log level`, remedy: `one of ${LOG_LEVELS.join(', ')}` };
+}
+
+/** The one table of settings: reading, the reference in README.md and the unknown-name check all come from it. */
+export const settings = {
+  DATABASE_URL: {
+    yaml: 'database_url',
+    purpose:
+      'Where the control plane keeps its state: `postgres://…`, or `pglite:DIR` for the embedded Postgres (one process only)',
+    fallback: null,
+    required: true,
+    read: databaseUrl,
+  },
+  FLUXGATE_KEK_FILE: {
+    yaml: 'kek_file',
+    purpose: 'File with the key-encryption key, 32 bytes as base64; the same on every replica, readable by this user only',
+    fallback: null,
+    required: true,
+    read: any,
+  },
+  FLUXGATE_ADMIN_HOST: {
+    yaml: 'admin_host',
+    purpose: 'Address of the admin API and of the sync endpoint; anything but loopback needs TLS',
+    fallback: '127.0.0.1',
+    required: false,
+    read: any,
+  },
+  FLUXGATE_ADMIN_PORT: { yaml: 'admin_port', purpose: 'Port of the admin API', fallback: '8081', required: false, read: port },
+  FLUXGATE_ADMIN_TLS_CERT: {
+    yaml: 'admin_tls_cert',
+    purpose: 'PEM file with the certificate chain of the admin API',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_ADMIN_TLS_KEY: {
+    yaml: 'admin_tls_key',
+    purpose: 'PEM file with the private key of that certificate',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_BOOTSTRAP_DIR: {
+    yaml: 'bootstrap_dir',
+    purpose: 'If set and no admin token exists: `admin.token` and `node.token` are written there, mode 0600',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_SECRETS_DIR: {
+    yaml: 'secrets_dir',
+    purpose: 'The only directory that `file:` references may read from',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  REDIS_URL: { yaml: 'redis_url', purpose: 'Accepted for later use', fallback: null, required: false, read: redisUrl },
+  FLUXGATE_LOG_LEVEL: {
+    yaml: 'log_level',
+    purpose: `How much is logged to stderr: ${LOG_LEVELS.join(', ')}`,
+    fallback: 'info',
+    required: false,
+    read: logLevel,
+  },
+} as const satisfies Record<string, Setting>;
+type SettingName = keyof typeof settings;
+
+export type ReadFile = (path: string) => string;
+
+/** Loopback by name or number: what needs no TLS. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** The YAML file as environment names → text, and what is wrong with it. */
+function readYaml(path: string, readFile: ReadFile): { values: Map<string, string>; problems: ConfigProblem[] } {
+  const values = new Map<string, string>();
+  const problem = (why: string, remedy: string) => ({ values, problems: [{ name: 'FLUXGATE_CONFIG', why, remedy }] });
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    return problem(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, 'name a readable YAML file');
+  }
+  let content: unknown;
+  try {
+    content = parseYaml(text) ?? {};
+  } catch (error) {
+    const place = /at line \d+, column \d+/.exec(String(error))?.[0] ?? '';
+    return problem(`${path} is not YAML ${place}`.trimEnd(), 'correct the file');
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    return problem(`${path} is not a mapping`, 'write `name: value` lines');
+  const problems: ConfigProblem[] = [];
+  const names = new Map(Object.entries(settings).map(([name, setting]) => [setting.yaml as string, name]));
+  for (const [key, value] of Object.entries(content)) {
+    const name = names.get(key);
+    if (name === undefined) {
+      problems.push({ name: key, why: `${path} has no setting of this name`, remedy: `one of ${[...names.keys()].join(', ')}` });
+    } else if (typeof value !== 'string' && typeof value !== 'number') {
+      problems.push({ name, why: `${key} in ${path} is not a text or a number`, remedy: 'write one value' });
+    } else values.set(name, String(value));
+  }
+  return { values, problems };
+}
+
+/**
+ * Reads the whole configuration: the YAML file named by FLUXGATE_CONFIG, overruled by the environment.
+ * Either a frozen Config, or everything that is wrong, at once.
+ */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: ReadFile,
+): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
+  const path = env['FLUXGATE_CONFIG'];
+  const file = path === undefined || path === '' ? { values: new Map<string, string>(), problems: [] } : readYaml(path, readFile);
+  const problems: ConfigProblem[] = [...file.problems];
+  const values = new Map<string, string>();
+  for (const [name, setting] of Object.entries(settings)) {
+    const given = env[name] === undefined || env[name] === '' ? file.values.get(name) : env[name];
+    const text = given ?? setting.fallback;
+    if (text === null) {
+      if (setting.required)
+        problems.push({
+          name,
+          why: 'it is not set',
+          remedy: `${setting.purpose}; set ${name}, or ${setting.yaml} in the file named by FLUXGATE_CONFIG`,
+        });
+      continue;
+    }
+    const read = setting.read(text);
+    if ('value' in read) values.set(name, read.value);
+    else problems.push({ name, ...read });
+  }
+  const get = (name: SettingName): string | null => values.get(name) ?? null;
+  const certFile = get('FLUXGATE_ADMIN_TLS_CERT');
+  const keyFile = get('FLUXGATE_ADMIN_TLS_KEY');
+  if ((certFile === null) !== (keyFile === null)) {
+    const missing = certFile === null ? 'FLUXGATE_ADMIN_TLS_CERT' : 'FLUXGATE_ADMIN_TLS_KEY';
+    problems.push({
+      name: missing,
+      why: 'a certificate and its key go together, and one is missing',
+      remedy: `set ${missing} too`,
+    });
+  }
+  const host = get('FLUXGATE_ADMIN_HOST') ?? '127.0.0.1';
+  if (!isLoopback(host) && certFile === null && keyFile === null) {
+    problems.push({
+      name: 'FLUXGATE_ADMIN_HOST',
+      why: `${host} is not loopback, and admin tokens would cross the network in clear`,
+      remedy: 'set FLUXGATE_ADMIN_TLS_CERT and FLUXGATE_ADMIN_TLS_KEY, or listen on 127.0.0.1 behind a proxy that speaks TLS',
+    });
+  }
+  const database = get('DATABASE_URL');
+  const kekFile = get('FLUXGATE_KEK_FILE');
+  if (problems.length > 0 || database === null || kekFile === null) return { problems };
+  return {
+    config: Object.freeze({
+      databaseUrl: database,
+      kekFile,
+      adminHost: host.replace(/^\[(.*)\]$/, '$1'),
+      adminPort: Number(get('FLUXGATE_ADMIN_PORT')),
+      tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
+      bootstrapDir: get('FLUXGATE_BOOTSTRAP_DIR'),
+      secretsDir: get('FLUXGATE_SECRETS_DIR'),
+      redisUrl: get('REDIS_URL'),
+      logLevel: (get('FLUXGATE_LOG_LEVEL') ?? 'info') as LogLevel,
+    }),
+  };
+}
+
+/** The reference table in README.md; a test fails when the two differ. */
+export function settingsReference(): string {
+  const rows = Object.entries(settings).map(([name, { yaml, purpose, fallback, required }]) => {
+    const standard = fallback === null ? (required ? 'required' : '') : `\`${fallback}\``;
+    return `| \`${name}\` | \`${yaml}\` | ${standard} | ${purpose} |`;
+  });
+  return ['| Environment | YAML | Default | Meaning |', '|---|---|---|---|', ...rows].join('\n');
+}

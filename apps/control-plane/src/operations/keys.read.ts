@@ -1,0 +1,87 @@
+import type { Key } from '@fluxgate/protocol/admin';
+import type { Prisma } from '@fluxgate/stores/postgres';
+import { pageOf, readCursor } from '../http/paging.ts';
+import { keyNotFound, readLineage, withRotations } from '../keys/lineage.ts';
+import { keyView } from '../keys/view.ts';
+import { isProblem } from '../problem.ts';
+import { readKeyContext } from '../realm/config.ts';
+import type { Handler } from './call.ts';
+
+export const keysGet: Handler<'keysGet'> = async ({ realm, params, nowMs }, { db }) => {
+  const name = params['key'] ?? '';
+  const lineage = await readLineage(db.prisma, realm, name);
+  if (lineage === null) return keyNotFound(name);
+  const { tiers } = await readKeyContext(db.prisma, realm);
+  return keyView(lineage, tiers, nowMs);
+};
+
+/** What a substring search looks at; LIKE's own signs are taken literally by Prisma's `contains`. */
+function searchOf(text: string): Prisma.CredentialWhereInput {
+  const contains = { contains: text, mode: 'insensitive' } as const;
+  const exact = { contains: text };
+  return {
+    OR: [
+      { name: contains },
+      { owner: contains },
+      { id: exact },
+      { versions: { some: { OR: [{ kid: exact }, { lastFour: exact }] } } },
+    ],
+  };
+}
+
+function labelOf(text: string): Prisma.CredentialWhereInput {
+  const cut = text.indexOf('=');
+  const path = [cut < 0 ? text : text.slice(0, cut)];
+  return cut < 0 ? { labels: { path, string_contains: '' } } : { labels: { path, equals: text.slice(cut + 1) } };
+}
+
+/** Filters by what is stored; the state, which follows from the clock, is judged on the finished view. */
+export const keysList: Handler<'keysList'> = async ({ realm, query, nowMs }, { db }) => {
+  const cursor = readCursor('keysList', query.cursor);
+  if (isProblem(cursor)) return cursor;
+  const now = new Date(nowMs);
+  const and: Prisma.CredentialWhereInput[] = [];
+  if (query.search !== undefined && query.search !== '') and.push(searchOf(query.search));
+  if (query.scope !== undefined) and.push({ scopes: { has: query.scope } });
+  if (query.label !== undefined) and.push(labelOf(query.label));
+  if (query.due === 'true') and.push({ rotationDueAt: { lte: now } });
+  if (query.due === 'false') and.push({ OR: [{ rotationDueAt: null }, { rotationDueAt: { gt: now } }] });
+  if (query.expiringWithinMs !== undefined) {
+    const until = new Date(Math.min(nowMs + query.expiringWithinMs, 8.64e15));
+    and.push({ versions: { some: { state: 'active', notAfter: { gt: now, lte: until } } } });
+  }
+  if (query.unusedForMs !== undefined) {
+    const since = new Date(Math.max(nowMs - query.unusedForMs, 0));
+    and.push({ createdAt: { lt: since }, versions: { none: { lastUsedAt: { gte: since } } } });
+  }
+  const { tiers } = await readKeyContext(db.prisma, realm);
+  const wanted = (key: Key): boolean => {
+    if (query.state !== undefined) return key.state === query.state;
+    // A key that is over needs no rotation, however long ago it was due.
+    return query.due !== 'true' || key.state === 'active';
+  };
+  const items: { key: Key; atMs: number; id: string }[] = [];
+  let after = cursor;
+  for (;;) {
+    const rows = await db.prisma.credential.findMany({
+      where: { realm, AND: [...and, ...(after === null ? [] : [before(after.atMs, after.id)])] },
+      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      take: query.limit + 1,
+      include: { versions: { orderBy: { number: 'asc' } } },
+    });
+    for (const lineage of await withRotations(db.prisma, rows)) {
+      const key = keyView(lineage, tiers, nowMs);
+      if (wanted(key)) items.push({ key, atMs: lineage.row.createdAt.getTime(), id: lineage.row.id });
+    }
+    const last = rows.at(-1);
+    if (items.length > query.limit || rows.length <= query.limit || last === undefined) break;
+    after = { atMs: last.createdAt.getTime(), id: last.id };
+  }
+  const page = pageOf('keysList', items, query.limit, ({ atMs, id }) => ({ atMs, id }));
+  return { items: page.items.map(({ key }) => key), nextCursor: page.nextCursor };
+};
+
+const before = (atMs: number, id: string): Prisma.CredentialWhereInput => {
+  const createdAt = new Date(atMs);
+  return { OR: [{ createdAt: { lt: createdAt } }, { createdAt, id: { lt: id } }] };
+};

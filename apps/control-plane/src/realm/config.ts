@@ -1,0 +1,47 @@
+import type { RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
+import { emptyConfig } from '@fluxgate/protocol/config';
+import type { Tx } from '@fluxgate/stores/postgres';
+
+/** Kinds of rows in config_object. Settings and tiers are one object each, under the empty name. */
+export const CONFIG_KINDS = {
+  settings: 'settings',
+  tiers: 'tiers',
+  upstream: 'upstream',
+  route: 'route',
+  oauth2Client: 'oauth2_client',
+} as const;
+
+/** The declared configuration of a realm. Rows were judged before they were written. */
+export async function readRealmConfig(tx: Tx, realm: string): Promise<RealmConfig> {
+  const rows = await tx.configObject.findMany({
+    where: { realm, kind: { not: CONFIG_KINDS.oauth2Client } },
+    orderBy: [{ createdAt: 'asc' }, { name: 'asc' }],
+    select: { kind: true, spec: true },
+  });
+  const of = (kind: string): unknown[] => rows.filter((row) => row.kind === kind).map(({ spec }) => spec);
+  const empty = emptyConfig();
+  return {
+    settings: { ...empty.settings, ...(of(CONFIG_KINDS.settings)[0] as Partial<Settings> | undefined) },
+    tiers: (of(CONFIG_KINDS.tiers)[0] as TierSpec[] | undefined) ?? [],
+    upstreams: of(CONFIG_KINDS.upstream) as UpstreamSpec[],
+    routes: of(CONFIG_KINDS.route) as RouteSpec[],
+  };
+}
+
+/** Only what key operations need of it: settings, tiers, names of routes. */
+export async function readKeyContext(
+  tx: Tx,
+  realm: string,
+): Promise<{ readonly settings: Settings; readonly tiers: readonly TierSpec[]; readonly routeNames: ReadonlySet<string> }> {
+  const rows = await tx.configObject.findMany({
+    where: { realm, kind: { in: [CONFIG_KINDS.settings, CONFIG_KINDS.tiers] } },
+    select: { kind: true, spec: true },
+  });
+  const spec = (kind: string): unknown => rows.find((row) => row.kind === kind)?.spec;
+  const routes = await tx.configObject.findMany({ where: { realm, kind: CONFIG_KINDS.route }, select: { name: true } });
+  return {
+    settings: { ...emptyConfig().settings, ...(spec(CONFIG_KINDS.settings) as Partial<Settings> | undefined) },
+    tiers: (spec(CONFIG_KINDS.tiers) as TierSpec[] | undefined) ?? [],
+    routeNames: new Set(routes.map(({ name }) => name)),
+  };
+}

@@ -1,0 +1,31 @@
+import type { Convergence, Node } from '@fluxgate/protocol/admin';
+import type { SecretStore } from '@fluxgate/stores';
+import type { Database } from '@fluxgate/stores/postgres';
+import type { TokenDigest } from './auth/token-digest.ts';
+import type { Door } from './door.ts';
+import type { Metrics } from './http/metrics.ts';
+import type { Log } from './log.ts';
+
+/** What operations ask of the sync hub. */
+export interface Nodes {
+  /** Tells connected nodes that the realm has a new revision. */
+  wake(realm: string): void;
+  /** Which live nodes decide by the revision, once all do or the timeout has passed. */
+  convergence(realm: string, revision: number, timeoutMs: number): Promise<Convergence>;
+  list(realm: string): Promise<Node[]>;
+  /** Cuts off the nodes that came with this token. */
+  disconnect(tokenKid: string): void;
+}
+
+/** Everything an operation may use, made once in `start/serve.ts`. */
+export interface Services {
+  readonly db: Database;
+  /** The secret store of one realm. */
+  readonly secretsOf: (realm: string) => SecretStore;
+  readonly nodes: Nodes;
+  readonly tokenDigest: TokenDigest;
+  readonly door: Door;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly version: string;
+}
