@@ -1,0 +1,176 @@
+import type { Config } from './config.ts';
+import type { LeaseHandles, RateHandles } from './memory/handles.ts';
+import { createLog, type Log } from './status/log.ts';
+import { createMetrics } from './status/metrics.ts';
+import { type Readiness, readiness } from './status/readiness.ts';
+import { createStatusServer, listen } from './status/server.ts';
+import type { FromSync } from './sync/thread-messages.ts';
+import { Crew } from './worker/crew.ts';
+import type { WorkerReport } from './worker/messages.ts';
+import { SyncThread } from './worker/syncThread.ts';
+
+export interface NodeParts {
+  readonly config: Config;
+  readonly version: string;
+  /** New for each process. */
+  readonly bootId: string;
+  readonly syncEntry: URL;
+  readonly workerEntry: URL;
+  /** Made here and not in the sync thread, so that counts outlive it. */
+  readonly leases: LeaseHandles;
+  readonly rates: RateHandles;
+  /** The platform lets several listeners share a port. */
+  readonly sharesPorts: boolean;
+  readonly nowMs: () => number;
+  readonly write: (line: string) => void;
+  /** The node cannot run like this. Must not return. */
+  readonly onFatal: (why: string, remedy: string) => never;
+}
+
+export interface RunningNode {
+  readonly log: Log;
+  readonly port: number;
+  readonly statusPort: number;
+  readiness(): Readiness;
+  /** Takes no more requests, lets those in progress end, gives leases back, flushes usage. */
+  stop(why: string): Promise<void>;
+}
+
+export interface CannotListen {
+  /** Environment name of the port's setting. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly code: string;
+}
+
+const SYNC_STOP_MS = 5000;
+
+/** Starts the threads of a node and keeps them alive: status server first, then the sync thread, then the workers. */
+export async function startNode(parts: NodeParts): Promise<RunningNode | CannotListen> {
+  const { config, nowMs } = parts;
+  const log = createLog(config.logLevel, parts.write, nowMs);
+  const workers = parts.sharesPorts ? config.workers : 1;
+  let draining = false;
+  let port: number | null = null;
+
+  const metrics = createMetrics(parts.version, () => ({
+    status: sync.status,
+    workersServing: crew.serving,
+    workersWanted: crew.wanted,
+    nowMs: nowMs(),
+  }));
+  const ready = (): Readiness =>
+    readiness({
+      status: sync.status,
+      workersServing: crew.serving,
+      workersWanted: crew.wanted,
+      listeningPort: port,
+      draining,
+      nowMs: nowMs(),
+    });
+
+  const sync = new SyncThread({
+    entry: parts.syncEntry,
+    data: {
+      controlPlanes: config.controlPlanes,
+      nodeToken: config.nodeToken,
+      nodeName: config.nodeName,
+      dataDir: config.dataDir,
+      version: parts.version,
+      bootId: parts.bootId,
+      workers,
+      leases: parts.leases,
+      caPem: config.caPem,
+    },
+    nowMs,
+    onMessage: onSync,
+    onRestart: () => {
+      metrics.restarted('sync');
+      crew.reconnect();
+    },
+    onDeath: (why, retryInMs) => log.error({ why, retryInMs }, 'the sync thread died; requests are judged by the last state'),
+  });
+  const crew = new Crew({
+    entry: parts.workerEntry,
+    count: workers,
+    data: {
+      realm: config.realm,
+      host: config.host,
+      reusePort: parts.sharesPorts,
+      rates: parts.rates,
+      leases: parts.leases,
+      accessLog: config.accessLog,
+      staleAfterMs: config.staleAfterMs,
+    },
+    nowMs,
+    join: (worker, channel) => sync.join(worker, channel),
+    leave: (worker) => sync.leave(worker),
+    onReport,
+    onLog: (level, event, fields) => log[level](fields, event),
+    onRestart: () => metrics.restarted('worker'),
+  });
+
+  function onSync(message: FromSync): void {
+    if (message.t === 'log') log[message.level](message.fields, message.event);
+    else if (message.t === 'fatal') parts.onFatal(message.why, message.remedy);
+  }
+
+  function onReport(report: WorkerReport): void {
+    metrics.add(report);
+    for (const line of report.accessLines) {
+      const { time, ...fields } = line;
+      log.info({ access: { at: new Date(time).toISOString(), ...fields } }, 'request');
+    }
+    if (report.accessSkipped > 0)
+      log.info({ skipped: report.accessSkipped }, 'requests left out of the access log, there were too many');
+    for (const { limit, did, count } of report.losses)
+      log.warn({ limit, did, count }, 'a limit could not be counted exactly: its authority is away');
+  }
+
+  const status = createStatusServer({ readiness: ready, metrics });
+  let statusPort: number;
+  try {
+    statusPort = await listen(status, config.statusPort, config.statusHost);
+  } catch (error) {
+    return cannotListen('FLUXGATE_STATUS_PORT', config.statusHost, config.statusPort, (error as NodeJS.ErrnoException).code);
+  }
+  const started = await crew.start(config.port);
+  if ('code' in started) {
+    if (started.code === 'EXITED')
+      parts.onFatal(
+        `a request worker could not start: ${started.message}`,
+        'This is a defect of FluxGate or of its installation: please report it.',
+      );
+    return cannotListen('FLUXGATE_GATEWAY_PORT', config.host, config.port, started.code);
+  }
+  port = started.port;
+  if (!parts.sharesPorts && config.workers > 1) {
+    log.warn({ asked: config.workers }, 'one request worker only: this platform cannot share a port between threads');
+  }
+  log.info(
+    { host: config.host, port, statusPort, workers, realm: config.realm, node: config.nodeName, version: parts.version },
+    'the gateway listens',
+  );
+
+  return {
+    log,
+    port,
+    statusPort,
+    readiness: ready,
+    async stop(why) {
+      draining = true;
+      log.info({ why, deadlineMs: config.drainMs }, 'stopping: requests in progress may finish');
+      await crew.drain(config.drainMs);
+      await sync.stop(SYNC_STOP_MS);
+      await crew.terminate();
+      status.close();
+      status.closeAllConnections();
+      log.info('stopped');
+    },
+  };
+}
+
+function cannotListen(name: string, host: string, port: number, code = 'UNKNOWN'): CannotListen {
+  return { name, host, port, code };
+}

@@ -1,0 +1,169 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { Backoff } from './backoff.ts';
+import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from './messages.ts';
+
+export interface CrewParts {
+  readonly entry: URL;
+  readonly count: number;
+  readonly data: Omit<WorkerData, 'worker' | 'port' | 'sync'>;
+  readonly nowMs: () => number;
+  /** The other end of a worker's channel goes to the sync thread. */
+  readonly join: (worker: number, port: MessagePort) => void;
+  readonly leave: (worker: number) => void;
+  readonly onReport: (report: WorkerReport) => void;
+  readonly onLog: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string | number>>) => void;
+  readonly onRestart: () => void;
+}
+
+interface ListenFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+interface Member {
+  readonly number: number;
+  readonly backoff: Backoff;
+  thread: Worker | null;
+  listening: boolean;
+  serving: boolean;
+  drained: boolean;
+}
+
+/** The request workers: started, kept alive, drained. */
+export class Crew {
+  readonly #parts: CrewParts;
+  readonly #members: Member[] = [];
+  #port = 0;
+  #draining = false;
+  #onDrained: (() => void) | null = null;
+
+  constructor(parts: CrewParts) {
+    this.#parts = parts;
+  }
+
+  /** Listening and in possession of a plan. */
+  get serving(): number {
+    return this.#members.filter((member) => member.listening && member.serving && !member.drained).length;
+  }
+
+  get wanted(): number {
+    return this.#parts.count;
+  }
+
+  /** The first worker finds out whether the port can be had (0: which one it is), then the others share it. */
+  async start(port: number): Promise<{ readonly port: number } | ListenFailure> {
+    this.#port = port;
+    const first = await this.#add(0);
+    if ('code' in first) return first;
+    this.#port = first.port;
+    const others = await Promise.all(Array.from({ length: this.#parts.count - 1 }, (_, i) => this.#add(i + 1)));
+    return others.find((one) => 'code' in one) ?? first;
+  }
+
+  /** After the sync thread was replaced: new channels for everybody. */
+  reconnect(): void {
+    for (const member of this.#members) {
+      if (member.thread === null) continue;
+      const { port1, port2 } = new MessageChannel();
+      this.#post(member, { t: 'sync', port: port1 }, [port1]);
+      this.#parts.join(member.number, port2);
+    }
+  }
+
+  /** Resolves when all requests in progress are done, or a little after the deadline. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve;
+      setTimeout(resolve, deadlineMs + 1000).unref();
+      for (const member of this.#members) this.#post(member, { t: 'drain', deadlineMs }, []);
+      this.#checkDrained();
+    });
+    // What a worker reported last may still be on its way.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async terminate(): Promise<void> {
+    this.#draining = true;
+    await Promise.all(this.#members.map((member) => member.thread?.terminate()));
+  }
+
+  #add(number: number): Promise<{ readonly port: number } | ListenFailure> {
+    const member: Member = {
+      number,
+      backoff: new Backoff(100, 10_000, 30_000),
+      thread: null,
+      listening: false,
+      serving: false,
+      drained: false,
+    };
+    this.#members.push(member);
+    return new Promise((resolve) => this.#spawn(member, resolve));
+  }
+
+  #spawn(member: Member, settled: (result: { readonly port: number } | ListenFailure) => void): void {
+    const startedMs = this.#parts.nowMs();
+    const { port1, port2 } = new MessageChannel();
+    const workerData: WorkerData = { ...this.#parts.data, worker: member.number, port: this.#port, sync: port1 };
+    const thread = new Worker(this.#parts.entry, { workerData, transferList: [port1], name: `worker-${member.number}` });
+    member.thread = thread;
+    this.#parts.join(member.number, port2);
+    let why = 'it ended';
+    thread.on('message', (message: FromWorkerThread) => {
+      this.#hear(member, message);
+      if (message.t === 'listening') settled({ port: message.port });
+      else if (message.t === 'cannot-listen') {
+        why = message.message;
+        settled(message);
+        void thread.terminate();
+      }
+    });
+    thread.on('error', (error) => {
+      why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    });
+    thread.on('exit', () => {
+      settled({ code: 'EXITED', message: why });
+      Object.assign(member, { thread: null, listening: false, serving: false });
+      this.#parts.leave(member.number);
+      if (this.#draining) return this.#checkDrained();
+      const waitMs = member.backoff.after(this.#parts.nowMs() - startedMs);
+      this.#parts.onLog('error', 'a request worker died', { worker: member.number, why, retryInMs: waitMs });
+      setTimeout(() => {
+        if (this.#draining) return;
+        this.#parts.onRestart();
+        this.#spawn(member, () => {});
+      }, waitMs);
+    });
+  }
+
+  #hear(member: Member, message: FromWorkerThread): void {
+    switch (message.t) {
+      case 'listening':
+        member.listening = true;
+        break;
+      case 'serving':
+        member.serving = true;
+        break;
+      case 'report':
+        this.#parts.onReport(message.report);
+        break;
+      case 'log':
+        this.#parts.onLog(message.level, message.event, { worker: member.number, ...message.fields });
+        break;
+      case 'drained':
+        member.drained = true;
+        this.#checkDrained();
+        break;
+      case 'cannot-listen':
+        break;
+    }
+  }
+
+  #checkDrained(): void {
+    if (this.#members.every((member) => member.drained || member.thread === null)) this.#onDrained?.();
+  }
+
+  #post(member: Member, message: ToWorkerThread, transfer: MessagePort[]): void {
+    member.thread?.postMessage(message, transfer);
+  }
+}

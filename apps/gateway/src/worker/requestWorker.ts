@@ -1,0 +1,114 @@
+import type { MessagePort } from 'node:worker_threads';
+import { compilePlan, type RealmConfig } from '@fluxgate/policy';
+import { createWire } from '../http/wire.ts';
+import { attachKeyIndex } from '../memory/key-index.ts';
+import { attachLeases } from '../memory/leases.ts';
+import { attachRates } from '../memory/rates.ts';
+import { createPipeline } from '../pipeline/decide.ts';
+import { pepperRing } from '../pipeline/hmac.ts';
+import { UsageBook } from '../pipeline/usageBook.ts';
+import type { PlanMessage, ToWorker } from '../sync/thread-messages.ts';
+import type { FromWorkerThread, ToWorkerThread, WorkerData } from './messages.ts';
+import { Meter } from './meter.ts';
+import { SyncLink, usageEntries } from './syncLink.ts';
+
+export interface Time {
+  /** Milliseconds since 1970. */
+  nowMs(): number;
+  every(ms: number, run: () => void): { unref(): void };
+  after(ms: number, run: () => void): { unref(): void };
+}
+
+const USAGE_EVERY_MS = 200;
+const REPORT_EVERY_MS = 1000;
+
+/**
+ * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic from the first moment
+ * (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
+ */
+export async function runRequestWorker(data: WorkerData, main: MessagePort, time: Time): Promise<void> {
+  const tell = (message: FromWorkerThread): void => main.postMessage(message);
+  const usage = new UsageBook();
+  const meter = new Meter(data.accessLog, time.nowMs);
+  const link = new SyncLink(onSync, (run, ms) => time.after(ms, run));
+  const pipeline = createPipeline({
+    realm: data.realm,
+    counters: attachRates(data.rates),
+    leases: attachLeases(data.leases, time.nowMs),
+    leaseClient: link,
+    usage,
+    now: time.nowMs,
+    staleAfterMs: data.staleAfterMs,
+    onLoss: (limit, did) => meter.lost(limit, did),
+  });
+  const wire = createWire({
+    decide: pipeline.decide,
+    answerRefusal: pipeline.answerRefusal,
+    record: (exchange) => meter.record(exchange),
+    reusePort: data.reusePort,
+  });
+
+  function onSync(message: ToWorker): void {
+    switch (message.t) {
+      case 'index':
+        pipeline.setIndex(attachKeyIndex(message.handles));
+        break;
+      case 'peppers':
+        pipeline.setPeppers(pepperRing(message.peppers));
+        break;
+      case 'link':
+        pipeline.setContact(message.lastContactMs);
+        break;
+      case 'plan':
+        link.send({ t: 'plan-applied', sequence: message.sequence, fault: applyPlan(message) });
+        break;
+      case 'lease-answer':
+        break; // settled by the link itself
+    }
+  }
+
+  /** All or nothing: a plan that does not compile leaves the one before in force. */
+  function applyPlan(message: PlanMessage): string | null {
+    try {
+      const plan = compilePlan(JSON.parse(message.config) as RealmConfig);
+      wire.setPlan(plan);
+      pipeline.setPlan(plan);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    tell({ t: 'serving', revision: message.revision });
+    return null;
+  }
+
+  function reportUsage(): void {
+    const notes = usage.take();
+    if (notes.length > 0) link.send({ t: 'usage', entries: usageEntries(notes) });
+  }
+
+  function report(): void {
+    const counted = meter.take();
+    if (counted !== null) tell({ t: 'report', report: counted });
+  }
+
+  main.on('message', (message: ToWorkerThread) => {
+    if (message.t === 'sync') return link.attach(message.port);
+    wire
+      .drain(message.deadlineMs)
+      .catch((error: unknown) => tell({ t: 'log', level: 'error', event: 'drain failed', fields: { error: String(error) } }))
+      .finally(() => {
+        reportUsage();
+        report();
+        tell({ t: 'drained' });
+      });
+  });
+  link.attach(data.sync);
+  time.every(USAGE_EVERY_MS, reportUsage).unref();
+  time.every(REPORT_EVERY_MS, report).unref();
+
+  try {
+    tell({ t: 'listening', port: await wire.listen(data.port, data.host) });
+  } catch (error) {
+    const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
+    tell({ t: 'cannot-listen', code, message });
+  }
+}
