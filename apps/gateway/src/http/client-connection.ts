@@ -1,0 +1,383 @@
+import type { Socket } from 'node:net';
+import type { Answer } from '../seam.ts';
+import { answerMessage } from './answer.ts';
+import { Exchange } from './exchange.ts';
+import type { Facts, Peer } from './facts.ts';
+import { faultOf, type WireFault } from './faults.ts';
+import { CR, LF } from './grammar.ts';
+import { HeadScanner } from './head-scanner.ts';
+import { readRequest } from './read-request.ts';
+import type { Timed } from './timer-wheel.ts';
+import type { Tunnel } from './tunnel.ts';
+import type { WireContext } from './wire-context.ts';
+
+const EMPTY_LINES_MAX = 2;
+/** A client that said it will send no more, or went away without a word: how long it may wait for the first byte. */
+const HALF_CLOSED_MS = 5000;
+
+type Phase = 'head' | 'idle' | 'exchange' | 'body' | 'send' | 'linger' | 'tunnel' | 'closed';
+
+/** One client connection: bytes in, one exchange at a time, answers out in order. */
+export class ClientConnection implements Timed {
+  dueMs = 0;
+  armedMs = 0;
+  readonly peer: Peer;
+  /** Bytes received and not used yet: `input[inputAt…]`. */
+  input: Buffer | null = null;
+  inputAt = 0;
+  /** After the current answer this connection ends. */
+  mustClose = false;
+  tunnel: Tunnel | null = null;
+  readonly #socket: Socket;
+  readonly #context: WireContext;
+  readonly #onClosed: (connection: ClientConnection) => void;
+  #exchange: Exchange | null = null;
+  /** Answered, but the rest of its body has still to go by. */
+  #discarding: Exchange | null = null;
+  /** Notes of a head that came in pieces. */
+  #scanner: HeadScanner | null = null;
+  #phase: Phase = 'head';
+  #emptyLines = 0;
+  #pumping = false;
+  #blocked = false;
+  #reading = true;
+  #ended = false;
+  #garbageExpected = false;
+  #bodySinceMs = 0;
+  #lingered = 0;
+
+  constructor(socket: Socket, peer: Peer, context: WireContext, onClosed: (connection: ClientConnection) => void) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#context = context;
+    this.#onClosed = onClosed;
+    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    socket.on('drain', () => this.#drained());
+    socket.on('end', () => this.#end());
+    socket.on('error', () => this.#gone());
+    socket.on('close', () => this.#gone());
+    context.wheel.set(this, context.limits.headMs);
+  }
+
+  get hasInput(): boolean {
+    return this.input !== null;
+  }
+
+  get isIdle(): boolean {
+    return this.#exchange === null && this.#discarding === null && this.tunnel === null;
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.tunnel !== null) {
+      this.tunnel.fromClient(chunk);
+      return;
+    }
+    if (this.#phase === 'linger') {
+      this.#lingered += chunk.length;
+      if (this.#lingered > this.#context.limits.drainBytes * 16) this.destroy();
+      return;
+    }
+    if (this.input === null) this.input = chunk;
+    else {
+      this.input = Buffer.concat([this.inputAt === 0 ? this.input : this.input.subarray(this.inputAt), chunk]);
+      this.inputAt = 0;
+    }
+    this.#pump();
+  }
+
+  /** Goes on with whatever the input allows; never runs inside itself, so pipelined requests do not deepen the stack. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#step());
+    this.#pumping = false;
+    if (this.#ended && this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed') this.#lastWrite('');
+    this.#flow();
+  }
+
+  #step(): boolean {
+    if (this.#phase === 'linger' || this.#phase === 'closed' || this.tunnel !== null) return false;
+    const exchange = this.#exchange;
+    if (exchange !== null) {
+      if (this.input === null || exchange.requestDone) return false;
+      exchange.onInput();
+      return this.#exchange !== exchange;
+    }
+    if (this.#discarding !== null) {
+      if (!this.#discarding.discardBody()) {
+        this.destroy();
+        return false;
+      }
+      if (this.#discarding.bodyLeft > 0) return false;
+      this.#discarding = null;
+    }
+    return this.input !== null && this.#nextRequest();
+  }
+
+  #nextRequest(): boolean {
+    const context = this.#context;
+    let input = this.input!;
+    while (input[this.inputAt] === CR && this.#scanner === null) {
+      if (this.inputAt + 1 === input.length) return this.#awaitHead();
+      if (input[this.inputAt + 1] !== LF || ++this.#emptyLines > EMPTY_LINES_MAX) break;
+      this.consume(this.inputAt + 2);
+      if (this.input === null) return this.#awaitHead();
+      input = this.input;
+    }
+    let scanner = this.#scanner;
+    if (scanner === null) {
+      scanner = context.requestScanner;
+      scanner.reset();
+    }
+    let length = scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
+    if (length === 0) {
+      if (this.#scanner === null) {
+        this.#scanner = new HeadScanner(context.limits);
+        length = this.#scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
+      }
+      return this.#awaitHead();
+    }
+    this.#scanner = null;
+    if (length < 0) return this.#refuse(faultOf(length));
+    const text = input.toString('latin1', this.inputAt, this.inputAt + length);
+    this.consume(this.inputAt + length);
+    const facts = readRequest(scanner, text, this.peer, context.read, context.clock.nowMs());
+    if (typeof facts === 'number') return this.#refuse(faultOf(facts), text.startsWith('HEAD '));
+    this.#emptyLines = 0;
+    this.#garbageExpected = false;
+    this.#phase = 'exchange';
+    context.wheel.clear(this);
+    this.#bodySinceMs = context.wheel.nowMs;
+    const exchange = new Exchange(this, facts, context);
+    this.#exchange = exchange;
+    exchange.start();
+    return true;
+  }
+
+  /** Part of a head is there: the time for all of it began with its first byte. */
+  #awaitHead(): false {
+    if (this.#phase === 'idle') {
+      this.#phase = 'head';
+      this.#context.wheel.set(this, this.#context.limits.headMs);
+    }
+    return false;
+  }
+
+  consume(to: number): void {
+    if (to === this.input!.length) {
+      this.input = null;
+      this.inputAt = 0;
+    } else this.inputAt = to;
+    if (!this.#reading) this.#flow();
+  }
+
+  takeInput(): Buffer | null {
+    const { input } = this;
+    if (input === null) return null;
+    const rest = input.subarray(this.inputAt);
+    this.consume(input.length);
+    return rest;
+  }
+
+  /** The upstream takes no more for now (`true`), or does again. */
+  block(blocked: boolean): void {
+    this.#blocked = blocked;
+    if (!blocked && !this.#pumping) this.#pump();
+    else this.#flow();
+  }
+
+  #flow(): void {
+    const held = this.input === null ? 0 : this.input.length - this.inputAt;
+    const want = !this.#blocked && held < this.#context.limits.inputBytes;
+    if (want === this.#reading || this.#phase === 'closed') return;
+    this.#reading = want;
+    if (want) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  /** A piece of the request body was sent on; the next one has a deadline, and all of them together a least speed. */
+  expectBody(bytes: number): void {
+    const { limits, wheel } = this.#context;
+    this.#phase = 'body';
+    const elapsedMs = wheel.nowMs - this.#bodySinceMs;
+    const slow = elapsedMs > limits.bodyGapMs && (bytes * 1000) / elapsedMs < limits.bodyBytesPerSecond;
+    wheel.set(this, slow ? 1 : limits.bodyGapMs);
+  }
+
+  bodyDone(): void {
+    if (this.#phase !== 'body') return;
+    this.#phase = 'exchange';
+    this.#context.wheel.clear(this);
+  }
+
+  /** What the client does not take piles up: it has until the stall limit to go on. */
+  stalled(): void {
+    this.#phase = 'send';
+    this.#context.wheel.set(this, this.#context.limits.sendStallMs);
+  }
+
+  willClose(facts: Facts): boolean {
+    return this.mustClose || !facts.keepAlive || this.#context.draining;
+  }
+
+  /** False: wait for the drain. */
+  write(data: string | Buffer): boolean {
+    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+  }
+
+  /** Our own answer in place of an upstream's. */
+  answer(exchange: Exchange, answer: Answer): void {
+    if (exchange.over) return;
+    const { facts } = exchange;
+    exchange.status = answer.status;
+    let unread = false;
+    if (!exchange.discardBody()) this.mustClose = true;
+    else if (exchange.bodyLeft > 0) {
+      unread = exchange.bodyLeft <= this.#context.limits.drainBytes && !facts.expectContinue && !this.willClose(facts);
+      if (!unread) this.mustClose = true;
+    }
+    // A refused handshake: what follows may be frames.
+    if (facts.upgrade !== null) this.mustClose = true;
+    const message = answerMessage(
+      answer,
+      facts.method === 'HEAD',
+      this.willClose(facts),
+      facts.minor,
+      this.#context.date.at(facts.arrivedMs),
+    );
+    exchange.bytesOut += message.length;
+    if (unread) this.#discarding = exchange;
+    this.finish(exchange, message);
+  }
+
+  /** The last bytes of an answer. */
+  finish(exchange: Exchange, message: string | Buffer): void {
+    const { facts } = exchange;
+    const close = this.willClose(facts);
+    this.#exchange = null;
+    if (close) this.#lastWrite(message);
+    else {
+      if (message.length > 0) this.write(message);
+      this.#garbageExpected = facts.ignoredUpgrade;
+      this.#phase = 'idle';
+      this.#context.wheel.set(
+        this,
+        this.#discarding === null ? this.#context.limits.keepAliveMs : this.#context.limits.bodyGapMs,
+      );
+    }
+    exchange.finish(null);
+    if (!close && (this.input !== null || this.#ended)) this.#pump();
+  }
+
+  /** A message that is none: one answer, then the end. */
+  #refuse(fault: WireFault, head = false): false {
+    if (this.#garbageExpected) {
+      this.#lastWrite('');
+      return false;
+    }
+    const context = this.#context;
+    const answer = context.answerRefusal(fault.code, context.trace.traceId(), fault.because, null);
+    const nowMs = context.clock.nowMs();
+    const message = answerMessage(answer, head, true, 1, context.date.at(nowMs));
+    const bytesIn = this.input === null ? 0 : this.input.length - this.inputAt;
+    this.#lastWrite(message);
+    context.record({
+      facts: null,
+      decision: answer,
+      status: answer.status,
+      upstreamTarget: null,
+      durationMs: 0,
+      bytesIn,
+      bytesOut: message.length,
+      fault: fault.because,
+    });
+    return false;
+  }
+
+  /** Sends FIN, and reads on for a moment: closing on unread bytes would take the answer away from the client. */
+  #lastWrite(message: string | Buffer): void {
+    this.#phase = 'linger';
+    this.input = null;
+    this.inputAt = 0;
+    this.#scanner = null;
+    this.#blocked = false;
+    const { wheel, limits } = this.#context;
+    wheel.set(this, limits.sendStallMs);
+    const flushed = () => {
+      if (this.#phase === 'linger') wheel.set(this, limits.lingerMs);
+    };
+    if (typeof message === 'string') this.#socket.end(message, 'latin1', flushed);
+    else this.#socket.end(message, flushed);
+    this.#flow();
+  }
+
+  endTunnel(): void {
+    this.tunnel = null;
+    this.#exchange = null;
+    if (this.#phase !== 'closed') this.#lastWrite('');
+  }
+
+  #drained(): void {
+    if (this.tunnel !== null) {
+      this.tunnel.clientDrained();
+      return;
+    }
+    if (this.#phase === 'send') {
+      this.#phase = 'exchange';
+      this.#context.wheel.clear(this);
+    }
+    this.#exchange?.clientDrained();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    if (this.tunnel !== null) this.tunnel.end('the client closed');
+    else if (this.#exchange !== null) {
+      if (!this.#exchange.requestDone) this.destroy();
+      else if (this.#exchange.status === 0) this.#context.wheel.set(this, HALF_CLOSED_MS);
+    } else if (this.#phase !== 'linger' && this.#phase !== 'closed') this.#lastWrite('');
+  }
+
+  onDeadline(): void {
+    if (this.tunnel !== null) {
+      this.tunnel.onDeadline();
+      return;
+    }
+    const exchange = this.#exchange;
+    if (this.#phase === 'body' && exchange !== null) exchange.refuseLate('request_timeout', 'the body did not arrive in time');
+    else if (this.#phase === 'head' && this.input !== null)
+      this.#refuse({ code: 'request_timeout', because: 'the head did not arrive in time' });
+    else this.destroy();
+  }
+
+  /** Ends without an answer, so that the client cannot take what it has for the whole. */
+  cut(reset: boolean): void {
+    this.#exchange = null;
+    if (reset && this.peer.scheme === 'http') this.#socket.resetAndDestroy();
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#gone();
+  }
+
+  /** On the way out: idle connections go at once, the others after their answer. */
+  drain(): void {
+    if (this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed' && this.input === null) this.#lastWrite('');
+  }
+
+  #gone(): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#context.wheel.clear(this);
+    this.input = null;
+    this.#discarding = null;
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    this.tunnel?.end('the client connection broke');
+    exchange?.abandoned('the client closed the connection');
+    this.#socket.destroy();
+    this.#onClosed(this);
+  }
+}
