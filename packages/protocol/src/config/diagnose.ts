@@ -1,7 +1,7 @@
 import { type ConfigFinding, judgeConfig, type RealmConfig } from '@fluxgate/policy';
 import type { Diagnostic } from '../admin/resources.ts';
 import type { Positions } from './input.ts';
-import { findPlace } from './positions.ts';
+import { findPlace, isGiven } from './positions.ts';
 import { inFileOrder } from './report.ts';
 
 /**
@@ -19,9 +19,15 @@ export function diagnose(config: RealmConfig, positions: Positions): Diagnostic[
   return inFileOrder(found, files);
 }
 
-/** A route whose upstream stands in the files, but was refused there: saying that it does not exist would mislead. */
+/** What only follows from an upstream or an authentication that stands in the files and was refused there: saying that it is missing would mislead. */
 function isFollowUp(finding: ConfigFinding, config: RealmConfig, positions: Positions): boolean {
-  if (finding.object.kind !== 'route' || finding.field !== 'upstream') return false;
+  if (finding.object.kind !== 'route') return false;
+  if (finding.code === 'route_open') {
+    const { apiKey, jwt, oauth2 } = config.settings;
+    const refused = Object.entries({ api_key: apiKey, jwt, oauth2 }).filter(([, block]) => block === null);
+    return refused.some(([name]) => isGiven(positions, `auth.${name}`));
+  }
+  if (finding.field !== 'upstream') return false;
   const upstream = config.routes.find((route) => route.name === finding.object.name)?.upstream;
   if (!upstream || !('name' in upstream) || config.upstreams.some((one) => one.name === upstream.name)) return false;
   return findPlace(positions, 'upstream', upstream.name, '') !== null;

@@ -79,8 +79,9 @@ export const methodAndPath: ValueType<string> = text({
 /** RFC 9110 §5.6.2 token. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 const FRAMING =
-  /^(host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|cookie|set-cookie|date|range|via|forwarded|x-forwarded-.*)$/i;
+  /^(host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|(set-)?cookie|date|range|if-(none-)?match|max-forwards|via|forwarded|x-forwarded-.*|trace(parent|state))$/i;
 const IDENTITY = /^x-fluxgate-(principal|key-id|owner|scopes|reason)$/i;
+const OWN = /^x[-_]fluxgate[-_]/i;
 
 const headerProblem = (value: string): { why: string; remedy: string | null } | null => {
   if (!TOKEN.test(value))
@@ -109,10 +110,11 @@ export const credentialHeader: ValueType<string> = text({
 export const identityHeader: ValueType<string> = text({
   label: 'header name',
   charsMax: 64,
-  check: (value) =>
-    /^authorization$/i.test(value)
-      ? { why: 'the upstream would take it for a credential', remedy: '`X-User-Id`' }
-      : headerProblem(value),
+  check: (value) => {
+    if (OWN.test(value)) return { why: 'names beginning with X-FluxGate- are the own of the gateway', remedy: '`X-User-Id`' };
+    if (/^authorization$/i.test(value)) return { why: 'the upstream would take it for a credential', remedy: '`X-User-Id`' };
+    return headerProblem(value);
+  },
 });
 
 export const claimName: ValueType<string> = text({

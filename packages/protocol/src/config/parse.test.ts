@@ -1,17 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { configReference, diagnose, emptyConfig, mergeConfig, parseConfig, renderConfig } from './index.ts';
+import { parseConfig } from './index.ts';
+
 const FIXTURES = new URL('../../fixtures/', import.meta.url);
 test('try', () => {
-  for (const f of ['fluxgate.yaml', ...readdirSync(new URL('seeds/', FIXTURES)).map((n) => `seeds/${n}`)]) {
-    const p = parseConfig([{ name: f, text: readFileSync(new URL(f, FIXTURES), 'utf8') }]);
-    console.log(f, JSON.stringify(p.diagnostics, null, 1), JSON.stringify(p.input, null, 1));
-    const c = mergeConfig(emptyConfig(), p.input);
-    console.log(renderConfig(c));
-    console.log(JSON.stringify(diagnose(c, p.positions), null, 1));
-    const again = parseConfig([{ name: 'r', text: renderConfig(c) }]);
-    expect(again.diagnostics).toEqual([]);
-    expect(mergeConfig(emptyConfig(), again.input)).toEqual(c);
-  }
-  console.log(configReference());
+  const p = parseConfig([{ name: 'broken.yaml', text: readFileSync(new URL('broken.yaml', FIXTURES), 'utf8') }]);
+  writeFileSync(
+    '/tmp/golden.txt',
+    p.diagnostics.map((d) => `${d.line}:${d.column} ${d.severity} ${d.code}: ${d.message}\n    → ${d.remedy ?? '–'}\n`).join(''),
+  );
+  expect(1).toBe(1);
 });

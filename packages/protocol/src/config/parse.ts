@@ -91,8 +91,9 @@ function createCollection(report: Report) {
     from: readonly string[],
     at: Cursor,
   ): void => {
-    if (value === null || value === undefined) return;
-    if (adopt('settings', '', from, at, `\`${from.join('.')}\``)) settings[part] = value;
+    // A block that was refused gets its places, too: what follows from its absence is then no finding of its own.
+    if (!at.marks.has(from.join('\0')) || !adopt('settings', '', from, at, `\`${from.join('.')}\``)) return;
+    if (value !== null && value !== undefined) settings[part] = value;
   };
 
   return {

@@ -41,10 +41,17 @@ export const fileObject = (into: Map<string, Place>, kind: ObjectKind, name: str
  * `field` is a dotted path as in the file, `middleware.0.jwt.issuer` or `middleware[0].jwt.issuer`.
  */
 export function findPlace(positions: Positions, kind: ObjectKind, name: string, field: string): Place | null {
-  const path = field.split(/[.[\]]+/).filter((segment) => segment !== '' && segment !== 'fluxgate' && segment !== 'validation');
+  const path = field.split(/[.[\]]+/).filter((segment) => segment !== '' && segment !== 'fluxgate');
+  // Fields of `validation` may stand without it, too.
+  const flat = path.filter((segment) => segment !== 'validation');
   for (let length = path.length; length >= 0; length -= 1) {
-    const found = positions.get(placeKey(kind, nameOf(kind, name), path.slice(0, length)));
+    const key = placeKey(kind, nameOf(kind, name), path.slice(0, length));
+    const found = positions.get(key) ?? positions.get(placeKey(kind, nameOf(kind, name), flat.slice(0, length)));
     if (found !== undefined) return found;
   }
   return null;
 }
+
+/** Whether the files give that setting itself, rightly or wrongly. */
+export const isGiven = (positions: Positions, setting: string): boolean =>
+  positions.has(placeKey('settings', '', setting.split('.')));

@@ -12,6 +12,8 @@ interface Section {
   readonly heading: string;
   readonly about: string;
   readonly fields: Fields;
+  /** Fields that are the same there are named, not repeated. */
+  readonly like?: { readonly heading: string; readonly fields: Fields };
 }
 
 const SECTIONS: readonly Section[] = [
@@ -32,8 +34,8 @@ const SECTIONS: readonly Section[] = [
 
 const MIDDLEWARE_SECTIONS: readonly Section[] = [
   { heading: 'Middleware `api_key`', ...ROUTE_API_KEY },
-  { heading: 'Middleware `jwt`', ...ROUTE_JWT },
-  { heading: 'Middleware `oauth2`', ...ROUTE_OAUTH2 },
+  { heading: 'Middleware `jwt`', ...ROUTE_JWT, like: { heading: '`fluxgate.auth.jwt`', fields: JWT.fields } },
+  { heading: 'Middleware `oauth2`', ...ROUTE_OAUTH2, like: { heading: '`fluxgate.auth.oauth2`', fields: OAUTH2.fields } },
   { heading: 'Middleware `rate_limit`', ...RATE_LIMIT },
 ];
 
@@ -58,16 +60,19 @@ export function configReference(): string {
   return `${[UNITS, ...SECTIONS.map(section), middleware, ...MIDDLEWARE_SECTIONS.map(section)].join('\n\n')}\n`;
 }
 
-function section({ heading, about, fields }: Section): string {
-  return [
-    `### ${heading}`,
-    '',
-    about,
-    '',
-    '| Field | Type | Default | What it does | Example |',
-    '|---|---|---|---|---|',
-    ...rows(fields, ''),
-  ].join('\n');
+function section({ heading, about, fields, like }: Section): string {
+  const known = new Set(like === undefined ? [] : rows(like.fields, ''));
+  const own = rows(fields, '').filter((one) => !known.has(one));
+  const table =
+    own.length === 0 ? [] : ['', '| Field | Type | Default | What it does | Example |', '|---|---|---|---|---|', ...own];
+  const missing = like === undefined ? [] : Object.keys(like.fields).filter((name) => !(name in fields));
+  const same =
+    like === undefined
+      ? []
+      : [
+          `The fields of ${like.heading}${missing.length === 0 ? '' : ` but ${missing.map(code).join(', ')}`}${own.length === 0 ? '.' : ', with these differences:'}`,
+        ];
+  return [`### ${heading}`, '', [about, ...same].join(' '), ...table].join('\n');
 }
 
 function rows(fields: Fields, prefix: string): string[] {
@@ -79,8 +84,16 @@ function rows(fields: Fields, prefix: string): string[] {
 function row(name: string, field: Field<unknown>): string {
   const also = field.aliases.length === 0 ? '' : ` (also ${field.aliases.map((one) => `\`${one}\``).join(', ')})`;
   const usual = field.presence === 'required' ? 'required' : field.defaultText === null ? '–' : code(field.defaultText);
-  return `| \`${name}\`${also} | ${cell(field.label)} | ${cell(usual)} | ${cell(field.about)} | ${field.example === null ? '' : cell(code(field.example))} |`;
+  return `| \`${name}\`${also} | ${cell(field.label)} | ${cell(usual)} | ${cell(field.about)} | ${cell(example(field))} |`;
 }
+
+/** Where no example is given, the default is one. */
+const example = (field: Field<unknown>): string =>
+  field.example !== null
+    ? code(field.example)
+    : field.presence === 'default' && field.defaultText !== null
+      ? code(field.defaultText)
+      : '';
 
 /** Words stay words; values are set as code. */
 const code = (text: string): string => (/`/.test(text) || /^(any|host|the) /.test(text) ? text : `\`${text}\``);

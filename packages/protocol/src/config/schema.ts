@@ -32,6 +32,10 @@ export const pathText = (at: Cursor): string =>
     .join('');
 export const fieldName = (at: Cursor): string => String(at.path.findLast((segment) => typeof segment === 'string') ?? 'value');
 
+/** `a duration`, `an address:port`, `text`: for sentences. */
+export const withArticle = (label: string): string =>
+  /^(text|true or|`|list|map)/.test(label) ? label : `${/^[aeio]/.test(label) ? 'an' : 'a'} ${label}`;
+
 /** One kind of value: how it is read, written and named. `read` answers undefined after it reported why. */
 export interface ValueType<T> {
   /** For the reference: `duration`, `list of scopes`. */
@@ -64,6 +68,8 @@ export type Values<F> = { readonly [K in keyof F]: F[K] extends Field<infer V> ?
 interface More {
   readonly example?: string;
   readonly aliases?: readonly string[];
+  /** The fields of the block are shown in the reference as `outer.inner`. */
+  readonly shows?: Fields;
   /** In place of the default as it would be written. */
   readonly defaultText?: string;
 }
@@ -76,6 +82,11 @@ export function required<T>(type: ValueType<T>, about: string, more: More = {}):
     absent: undefined,
     write: (value, wording) => type.write(value, wording),
   };
+}
+
+/** Required in a file; null only in a configuration that was made otherwise, and then nothing is written. */
+export function requiredOrNull<T>(type: ValueType<T>, about: string, more: More = {}): Field<T | null> {
+  return { ...optional(type, about, more), presence: 'required', defaultText: null, absent: undefined };
 }
 
 export function optional<T>(type: ValueType<T>, about: string, more: More = {}): Field<T | null> {
@@ -114,7 +125,7 @@ function base<T>(type: ValueType<T>, about: string, more: More) {
     about,
     example: more.example ?? null,
     aliases: more.aliases ?? [],
-    nested: null,
+    nested: more.shows ?? null,
     read: (tree: Tree, at: Cursor) => type.read(tree, at),
   };
 }
@@ -123,6 +134,7 @@ const isEmpty = (plain: Plain): boolean => (plain instanceof Map ? plain.size ==
 
 /** A value on one line, as YAML flow. Only for comparing and for the reference, not for files. */
 export function flow(plain: Plain): string {
+  if (plain instanceof Map && plain.size === 0) return '{}';
   if (plain instanceof Map) return `{ ${[...plain].map(([key, value]) => `${key}: ${flow(value)}`).join(', ')} }`;
   if (Array.isArray(plain)) return `[${plain.map(flow).join(', ')}]`;
   return typeof plain === 'string' && !/^[A-Za-z0-9_./+-]+$/.test(plain) ? JSON.stringify(plain) : String(plain);
@@ -141,6 +153,10 @@ export interface BlockSpec<F, M> {
   /** How messages and the reference call it, e.g. `fluxgate.auth.api_key`. */
   readonly title: string;
   readonly about: string;
+  /** For the reference. */
+  readonly label?: string;
+  /** Shown to who writes a single value instead. */
+  readonly example?: string;
   readonly fields: F;
   /** What people of other gateways write here → what to write instead. */
   readonly foreign?: Readonly<Record<string, string>>;
@@ -157,7 +173,7 @@ export function block<F extends Fields, M>(spec: BlockSpec<F, M>): Block<M> {
     for (const spelling of [name, ...field.aliases]) nameOf.set(spelling, name);
 
   const read = (tree: Tree, at: Cursor): M | undefined => {
-    const map = wantMap(tree, at, spec.title);
+    const map = wantMap(tree, at, spec.title, spec.example ?? null);
     if (map === undefined) return undefined;
     const given = new Map<string, Entry>();
     for (const entry of spec.hoist ? hoisted(map, spec.hoist, nameOf, at) : map.entries) {
@@ -198,7 +214,7 @@ export function block<F extends Fields, M>(spec: BlockSpec<F, M>): Block<M> {
   };
 
   return {
-    label: 'block',
+    label: spec.label ?? 'block, see below',
     title: spec.title,
     about: spec.about,
     fields: spec.fields,
@@ -225,7 +241,7 @@ export function block<F extends Fields, M>(spec: BlockSpec<F, M>): Block<M> {
 
 /** A block whose model is just its values. */
 export const group = <F extends Fields>(
-  spec: Pick<BlockSpec<F, Values<F>>, 'title' | 'about' | 'fields' | 'foreign'>,
+  spec: Pick<BlockSpec<F, Values<F>>, 'title' | 'about' | 'label' | 'example' | 'fields' | 'foreign'>,
 ): Block<Values<F>> => block<F, Values<F>>({ ...spec, build: (values) => values, take: (model) => model });
 
 const SILENT: Report = { error: () => {}, warn: () => {}, errorCount: () => 0, diagnostics: () => [] };
@@ -233,20 +249,25 @@ const NOWHERE: MapTree = { kind: 'map', at: { file: '', line: 0, column: 0 }, en
 
 function readField(field: Field<unknown>, entry: Entry, at: Cursor): unknown {
   if (entry.value.kind === 'scalar' && entry.value.value === null) {
-    at.report.error(entry.at, 'wrong_type', `${quoted(entry.key)} has no value`, `give it a ${field.label}, or remove the line`);
+    at.report.error(
+      entry.at,
+      'wrong_type',
+      `${quoted(entry.key)} has no value`,
+      `give it ${withArticle(field.label)}, or remove the line`,
+    );
     return undefined;
   }
   return field.read(entry.value, at);
 }
 
-export function wantMap(tree: Tree, at: Cursor, title: string): MapTree | undefined {
+export function wantMap(tree: Tree, at: Cursor, title: string, instead: string | null = null): MapTree | undefined {
   if (tree.kind === 'map') return tree;
   const isList = tree.kind === 'list';
   at.report.error(
     tree.at,
     'wrong_type',
     `${title} is a map of fields, not a ${isList ? 'list' : 'single value'}`,
-    isList ? 'remove the dashes: `field: value`' : null,
+    isList ? 'remove the dashes: `field: value`' : instead,
   );
   return undefined;
 }
@@ -277,12 +298,10 @@ function hoisted(
 }
 
 function refuseUnknown<F, M>(entry: Entry, spec: BlockSpec<F, M>, nameOf: ReadonlyMap<string, string>, at: Cursor): void {
-  at.report.error(
-    entry.at,
-    isSecret(entry.key) ? 'secret_in_clear' : 'unknown_field',
-    `${spec.title} knows no field ${quoted(entry.key)}`,
-    unknownRemedy(entry.key, spec, nameOf),
-  );
+  const remedy = unknownRemedy(entry.key, spec, nameOf);
+  if (isSecret(entry.key))
+    at.report.error(entry.at, 'secret_in_clear', `${quoted(entry.key)} puts a secret into the file`, remedy);
+  else at.report.error(entry.at, 'unknown_field', `${spec.title} knows no field ${quoted(entry.key)}`, remedy);
 }
 
 /** Fields by which people put secrets into files. The finding has a code of its own, so that nobody takes it for a typing mistake. */

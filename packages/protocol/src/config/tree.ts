@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+  type YAMLError,
+} from 'yaml';
 import type { ConfigFile, Place } from './input.ts';
 import { quoted, type Report } from './report.ts';
 
@@ -81,7 +92,7 @@ type Where = (offset: number) => Place;
 
 function readDocument(document: Document, place: Where, report: Report, budget: Budget): MapTree | null {
   for (const error of document.errors)
-    report.error(place(error.pos[0]), 'yaml_syntax', syntaxMessage(error.message), syntaxRemedy(error.code));
+    report.error(place(startOf(error, document)), 'yaml_syntax', syntaxMessage(error.message), syntaxRemedy(error.code));
   if (document.errors.length > 0) return null;
   const { yaml } = document.directives ?? { yaml: undefined };
   if (yaml?.explicit === true && yaml.version !== '1.2')
@@ -187,6 +198,18 @@ const syntaxMessage = (message: string): string =>
     .split('\n')[0]!
     .replace(/: ?".*$/, '')
     .replace(/[.:]$/, '')}`;
+
+/** An unclosed quote is noticed at the end of the file; the reader wants to know where it opens. */
+function startOf(error: YAMLError, document: Document): number {
+  let start = error.pos[0];
+  if (/closing .?quote/.test(error.message))
+    visit(document, {
+      Scalar: (_key, node) => {
+        if (node.type?.startsWith('QUOTE') && node.range && node.range[1] >= error.pos[0]) start = node.range[0];
+      },
+    });
+  return start;
+}
 
 const SYNTAX_REMEDIES: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'indent with spaces',

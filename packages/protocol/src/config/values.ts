@@ -1,6 +1,6 @@
 import { formatDuration, formatRate, parseDuration, parseRate, type Rate } from '@fluxgate/policy';
 import { nearest, quoted } from './report.ts';
-import { type Cursor, fieldName, type Plain, pathText, step, type ValueType } from './schema.ts';
+import { type Cursor, fieldName, type Plain, pathText, step, type ValueType, withArticle } from './schema.ts';
 import type { ScalarTree, Tree } from './tree.ts';
 
 /** The kinds of value that are not particular to a gateway: text, numbers, units, lists, maps. */
@@ -8,7 +8,7 @@ import type { ScalarTree, Tree } from './tree.ts';
 export function wantScalar(tree: Tree, at: Cursor, label: string): ScalarTree | undefined {
   if (tree.kind === 'scalar' && tree.value !== null) return tree;
   const what = tree.kind === 'scalar' ? 'nothing' : tree.kind === 'list' ? 'a list' : 'a map';
-  at.report.error(tree.at, 'wrong_type', `\`${pathText(at)}\` takes a ${label}, not ${what}`, null);
+  at.report.error(tree.at, 'wrong_type', `\`${pathText(at)}\` takes ${withArticle(label)}, not ${what}`, null);
   return undefined;
 }
 
@@ -34,7 +34,7 @@ export function text(rule: TextRule): ValueType<string> {
         at.report.error(
           tree.at,
           'wrong_type',
-          `\`${pathText(at)}\` takes a ${rule.label}, and unquoted this is a ${typeof found.value}`,
+          `\`${pathText(at)}\` takes ${withArticle(rule.label)}, and unquoted this is a ${typeof found.value}`,
           `quote it: "${rule.isPrivate ? 'â€¦' : found.source.slice(0, 60)}"`,
         );
         return undefined;
@@ -55,7 +55,7 @@ export function text(rule: TextRule): ValueType<string> {
       at.report.error(
         tree.at,
         'bad_value',
-        `\`${pathText(at)}\`: ${value} is not a ${rule.label}: ${problem.why}`,
+        `\`${pathText(at)}\`: ${value} is not ${withArticle(rule.label)}: ${problem.why}`,
         problem.remedy,
       );
       return undefined;
@@ -97,7 +97,7 @@ export const flag: ValueType<boolean> = {
     at.report.error(
       tree.at,
       'wrong_type',
-      `\`${pathText(at)}\` takes true or false, not ${quoted(found.source)}`,
+      `\`${pathText(at)}\` takes true or false, not ${found.isQuoted ? 'text in quotes' : quoted(found.source)}`,
       meant === undefined ? null : `\`${fieldName(at)}: ${meant}\``,
     );
     return undefined;
@@ -122,7 +122,7 @@ export const integer = (min: number, max: number, label = `whole number ${min}â€
     at.report.error(
       tree.at,
       typeof value === 'number' ? 'bad_value' : 'wrong_type',
-      `\`${pathText(at)}\` takes a ${label}, not ${quoted(found.source)}`,
+      `\`${pathText(at)}\` takes ${withArticle(label)}, not ${quoted(found.source)}`,
       remedy,
     );
     return undefined;
@@ -236,7 +236,12 @@ export function listOf<T>(type: ValueType<T>, rule: ListRule = {}): ValueType<re
       if (tree.kind !== 'list') {
         if (!rule.isLoneAllowed) {
           const lone =
-            tree.kind === 'scalar' && !/\p{Cc}/u.test(tree.source) ? `\`${fieldName(at)}: [${tree.source.slice(0, 60)}]\`` : null;
+            tree.kind === 'scalar' && !/\p{Cc}/u.test(tree.source)
+              ? `\`${fieldName(at)}: [${tree.source
+                  .slice(0, 60)
+                  .split(/[\s,]+/)
+                  .join(', ')}]\``
+              : null;
           at.report.error(tree.at, 'wrong_type', `\`${pathText(at)}\` is a list`, lone);
           return undefined;
         }

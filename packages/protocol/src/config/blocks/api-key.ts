@@ -71,7 +71,7 @@ const VALIDATION = group({
       { example: '7776000s', defaultText: '90d' },
     ),
     max_requests: defaulted(
-      orWord('unlimited', integer(1, 1_000_000_000_000, 'whole number')),
+      orWord('unlimited', integer(1, 1_000_000_000_000, 'whole number from 1')),
       'unlimited',
       'Requests one key version may make in its life.',
       { example: '10000' },

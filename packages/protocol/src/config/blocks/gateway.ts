@@ -13,6 +13,7 @@ import { UPSTREAM } from './upstream.ts';
 
 const CERTIFICATE = group({
   title: 'a certificate',
+  label: '`{ cert, key }`',
   about: 'A certificate chain and its key.',
   fields: {
     cert: required(pemRef, 'Certificate chain, PEM.', { example: '"file:/etc/fluxgate/tls/server.pem"' }),
@@ -23,6 +24,7 @@ const CERTIFICATE = group({
 
 export const LISTENER: Block<Listener> = block({
   title: 'a listener',
+  label: 'listener',
   about: 'Where the gateway listens. Without any: `FLUXGATE_GATEWAY_PORT` on loopback.',
   fields: {
     address: required(listenAddress, 'Address and port.', { example: '0.0.0.0:8443' }),
@@ -71,7 +73,7 @@ export const FLUXGATE = block({
       example: '["10.0.0.0/8"]',
       defaultText: '[]',
     }),
-    auth: optional(AUTH, 'Authentication that routes inherit.'),
+    auth: optional(AUTH, 'Authentication that routes inherit.', { shows: AUTH.fields }),
   },
   foreign: {
     api_key: 'it belongs one level down: `auth: { api_key: … }`',

@@ -3,7 +3,7 @@ import { isPlainAcrossNetwork, url } from '../addresses.ts';
 import type { Place } from '../input.ts';
 import { algorithm, claimName, identityHeader, scope } from '../names.ts';
 import { quoted } from '../report.ts';
-import { type Block, block, type Cursor, defaulted, optional, placeOf } from '../schema.ts';
+import { type Block, block, type Cursor, defaulted, placeOf, required, requiredOrNull } from '../schema.ts';
 import { duration, flag, listOf, mapOf, upTo, words } from '../values.ts';
 
 const DEFAULT_ALGORITHMS = ['RS256', 'ES256', 'ES384'];
@@ -11,15 +11,13 @@ const HOUR_MS = 3_600_000;
 
 /** The same fields, globally (in `validation` or flat) and on a route (flat): a block for each, with its own default leeway. */
 const claims = (clockSkewMs: number) => ({
-  issuer: optional(url, 'Who must have issued the token (`iss`), compared exactly.', {
+  issuer: requiredOrNull(url, 'Who must have issued the token (`iss`), compared exactly.', {
     example: 'https://auth.example.com',
-    aliases: ['iss'],
   }),
-  audience: defaulted(
-    listOf(words(500), { isLoneAllowed: true, max: 50 }),
-    [],
+  audience: required(
+    listOf(words(500), { isLoneAllowed: true, max: 50, whyNotEmpty: 'a token made for another service would pass' }),
     'For whom the token must be meant (`aud`); one of a list is enough.',
-    { example: 'orders-api', aliases: ['aud'] },
+    { example: 'orders-api' },
   ),
   algorithms: defaulted(
     listOf(algorithm, { isLoneAllowed: true, max: 10, whyNotEmpty: 'no token could ever pass' }),
@@ -34,6 +32,7 @@ const claims = (clockSkewMs: number) => ({
   clock_skew: defaulted(duration(0, HOUR_MS), clockSkewMs, 'How far the clocks may differ when `exp` and `nbf` are judged.', {
     aliases: ['clockSkewTolerance', 'clock_skew_tolerance'],
     example: '60s',
+    defaultText: `${clockSkewMs / 1000}s`,
   }),
   claims_to_headers: defaulted(
     mapOf(claimName, identityHeader, 'map of claim → header'),
@@ -46,16 +45,19 @@ const claims = (clockSkewMs: number) => ({
 });
 
 const keys = {
-  jwks_uri: optional(url, "Where the issuer publishes its keys. Left out: found by the issuer's discovery document.", {
+  jwks_uri: requiredOrNull(url, 'Where the issuer publishes its keys.', {
     example: 'https://auth.example.com/.well-known/jwks.json',
-    aliases: ['jwks_url'],
   }),
   cache_ttl: defaulted(duration(1000, upTo(1)), 300_000, 'How long fetched keys are used before they are fetched again.', {
     example: '300s',
+    defaultText: '300s',
   }),
 };
 
 const FOREIGN = {
+  iss: 'write `issuer`',
+  aud: 'write `audience`',
+  jwks_url: 'write `jwks_uri`',
   secret: 'tokens are checked with public keys only: `jwks_uri`',
   key: 'keys come from the issuer: `jwks_uri`',
   public_key: 'keys come from the issuer: `jwks_uri`',
@@ -96,21 +98,7 @@ const take = (model: JwtSettings) => ({
 });
 
 /** Rules that need two fields at once. */
-function judge(jwt: JwtSettings, at: Cursor, place: Place, title: string): void {
-  if (jwt.issuer === null)
-    at.report.error(
-      place,
-      'missing_field',
-      `${title} needs \`issuer\`: a token of any other issuer would pass`,
-      '`issuer: https://auth.example.com`',
-    );
-  if (jwt.audience.length === 0)
-    at.report.error(
-      place,
-      'missing_field',
-      `${title} needs \`audience\`: a token made for another service would pass`,
-      '`audience: orders-api`',
-    );
+function judge(jwt: JwtSettings, at: Cursor, place: Place): void {
   for (const [name, value] of Object.entries({ issuer: jwt.issuer, jwks_uri: jwt.jwksUri }))
     if (value !== null && isPlainAcrossNetwork(value))
       at.report.warn(
@@ -146,24 +134,24 @@ export const JWT: Block<JwtSettings> = block({
   foreign: FOREIGN,
   build: (values, at, tree) => {
     const jwt = build(values, values.enabled);
-    judge(jwt, at, tree.at, '`fluxgate.auth.jwt`');
+    judge(jwt, at, tree.at);
     return jwt;
   },
   take,
 });
 
 const ROUTE_CLAIMS = claims(60_000);
+const { issuer, audience, ...otherClaims } = ROUTE_CLAIMS;
 
 export const ROUTE_JWT: Block<JwtSettings> = block({
   title: '`jwt`',
-  about: 'Bearer tokens on this route. Without issuer, audience and jwks_uri those of `fluxgate.auth.jwt` hold.',
-  fields: { ...keys, ...ROUTE_CLAIMS },
+  about: 'Bearer tokens on this route, of an issuer of its own.',
+  fields: { issuer, audience, ...keys, ...otherClaims },
   hoist: { key: 'validation', fields: Object.keys(ROUTE_CLAIMS), isWritten: false },
   foreign: { ...FOREIGN, enabled: 'a middleware in the list is always on: remove this line, or the whole entry' },
   build: (values, at, tree) => {
     const jwt = build(values, true);
-    const isInherited = jwt.issuer === null && jwt.jwksUri === null && jwt.audience.length === 0;
-    if (!isInherited) judge(jwt, at, tree.at, '`jwt`');
+    judge(jwt, at, tree.at);
     return jwt;
   },
   take: (model) => {

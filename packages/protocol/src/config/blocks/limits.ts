@@ -9,6 +9,7 @@ const QUOTA = 'quotas belong to keys: `fluxctl keys generate … --quota 50000/d
 
 export const TIER: Block<Omit<TierSpec, 'name'>> = group({
   title: 'a tier',
+  example: '`{ scope: "env:staging", rate: 500/min }`',
   about:
     'The rate of every key that holds a scope. A key is in the first tier, in the order of the file, whose scope it holds; in none: no tier limit.',
   fields: {
@@ -27,10 +28,11 @@ export const TIER: Block<Omit<TierSpec, 'name'>> = group({
 
 export const RATE_LIMIT: Block<MiddlewareOf<'rate_limit'>> = block({
   title: '`rate_limit`',
+  example: '`rate_limit: { rate: 100/s }`',
   about: 'At most so many requests on this route.',
   fields: {
     rate: required(rate, 'How many requests.', { example: '100/s' }),
-    burst: optional(integer(1, 1_000_000_000, 'whole number'), 'How many may come at once.', {
+    burst: optional(integer(1, 1_000_000_000, 'whole number from 1'), 'How many may come at once.', {
       example: '20',
       defaultText: 'the count of `rate`',
     }),

@@ -153,20 +153,19 @@ export const middleware: ValueType<Middleware> = {
     if (entry === undefined) return undefined;
     const kind = Object.keys(MIDDLEWARE).find((one): one is MiddlewareKind => one === entry.key);
     if (kind === undefined) {
-      const near = nearest(entry.key, Object.keys(MIDDLEWARE));
-      const foreign = FOREIGN_KINDS[entry.key] ?? FOREIGN_KINDS[entry.key.replaceAll('_', '-')];
-      at.report.error(
-        entry.at,
-        'unknown_middleware',
-        `there is no middleware ${quoted(entry.key)}`,
-        foreign ?? (near === null ? NOT_OFFERED : `did you mean \`${near}\`?`),
-      );
+      at.report.error(entry.at, 'unknown_middleware', `there is no middleware ${quoted(entry.key)}`, kindRemedy(entry.key));
       return undefined;
     }
     return MIDDLEWARE[kind].type.read(whenBare(entry), step(at, kind, entry.at));
   },
   write: (value, wording) => new Map([[value.kind, MIDDLEWARE[value.kind].type.write(value, wording)]]),
 };
+
+function kindRemedy(given: string): string {
+  const foreign = FOREIGN_KINDS[given] ?? FOREIGN_KINDS[given.replaceAll('_', '-')];
+  const near = nearest(given, Object.keys(MIDDLEWARE));
+  return foreign ?? (near === null ? NOT_OFFERED : `did you mean \`${near}\`?`);
+}
 
 /** `- api_key:` with nothing behind it means `- api_key: {}`. */
 const whenBare = ({ value, at }: Entry): Tree =>
@@ -179,7 +178,7 @@ function onlyEntry(tree: Tree, at: Parameters<ValueType<unknown>['read']>[1]): E
       tree.at,
       'wrong_type',
       `\`${pathText(at)}\` is a map of one kind and its fields, not ${quoted(tree.source)}`,
-      isKind ? `\`- ${tree.source}: {}\`` : '`- api_key: { scopes: [...] }`',
+      isKind ? `\`- ${tree.source}: {}\`` : kindRemedy(tree.source),
     );
     return undefined;
   }

@@ -46,26 +46,21 @@ const fields = {
   }),
   issuer: optional(url, 'The provider (`iss`); its endpoints and keys are found by discovery.', {
     example: 'https://accounts.example.com',
-    aliases: ['issuer_url', 'oidc_issuer_url'],
   }),
   authorization_url: optional(url, 'Where a browser logs in. Implies the issuer of a known provider.', {
     example: 'https://accounts.google.com/o/oauth2/v2/auth',
-    aliases: ['authorization_endpoint'],
   }),
   token_url: optional(url, 'Where codes are exchanged for tokens.', {
     example: 'https://oauth2.googleapis.com/token',
-    aliases: ['token_endpoint'],
   }),
   introspection_url: optional(url, 'Where opaque tokens are asked about (RFC 7662).', {
     example: 'https://auth.example.com/introspect',
-    aliases: ['introspection_endpoint'],
   }),
   redirect_uri: optional(
     url,
     'Callback as registered with the provider, compared exactly. Left out: `public_url` and `callback.path`.',
     {
       example: 'https://app.example.com/callback',
-      aliases: ['redirect_url'],
     },
   ),
   code_challenge_method: defaulted(
@@ -106,6 +101,12 @@ const FOREIGN = {
   cookie_name: 'FluxGate names its cookies itself; remove the line',
   redirect_uris: 'write `redirect_uri`, one URL',
   redirect: 'write `redirect_uri`',
+  redirect_url: 'write `redirect_uri`',
+  issuer_url: 'write `issuer`',
+  oidc_issuer_url: 'write `issuer`',
+  authorization_endpoint: 'write `authorization_url`',
+  token_endpoint: 'write `token_url`',
+  introspection_endpoint: 'write `introspection_url`',
   scope: 'write `scopes`, a list',
   pkce: 'PKCE is always on; `code_challenge_method: S256` says so',
   auth_url: 'write `authorization_url`',
@@ -129,6 +130,13 @@ function build(values: Inner, isEnabled: boolean, at: Cursor, tree: MapTree): OA
         'use https://',
       );
   }
+  if (values.issuer === null && values.authorization_url === null)
+    at.report.warn(
+      tree.at,
+      'missing_field',
+      'no provider is named: nobody can log in',
+      'add `issuer: https://…`, or `authorization_url` and `token_url`',
+    );
   return {
     enabled: isEnabled,
     issuer: values.issuer,

@@ -7,10 +7,11 @@ type Target = UpstreamSpec['targets'][number];
 
 const TARGET: Block<Target> = group({
   title: 'a target',
+  label: '`{ url, weight }`',
   about: 'One address of an upstream.',
   fields: {
     url: required(targetUrl, 'Address of the target.', { example: 'http://127.0.0.1:9001' }),
-    weight: defaulted(integer(1, 1000), 1, 'Share of the requests, relative to the other targets.'),
+    weight: defaulted(integer(0, 1000), 1, 'Share of the requests, relative to the other targets; 0 takes it out.'),
   },
   foreign: {
     host: 'write `url: http://host:port`',
@@ -33,6 +34,7 @@ const target: ValueType<Target> = {
 
 const TIMEOUT = group({
   title: '`timeout`',
+  example: '`timeout: { connect: 2s, first_byte: 30s, idle: 60s }`',
   about: 'How long FluxGate waits for a target.',
   fields: {
     connect: defaulted(duration(1, upTo(1)), 2000, 'Until the connection stands.'),
@@ -58,6 +60,7 @@ const healthPath = text({
 
 const HEALTH = block({
   title: '`health`',
+  example: '`health: { path: /healthz }`',
   about: 'Active health checks.',
   fields: {
     path: defaulted(healthPath, '/', 'Path asked with GET; any answer below 500 is healthy.', { example: '/healthz' }),
@@ -70,6 +73,7 @@ const HEALTH = block({
 
 export const UPSTREAM: Block<Omit<UpstreamSpec, 'name'>> = block({
   title: 'an upstream',
+  example: '`{ targets: ["http://127.0.0.1:9000"] }`',
   about: 'A service behind the gateway.',
   fields: {
     targets: required(
@@ -88,7 +92,9 @@ export const UPSTREAM: Block<Omit<UpstreamSpec, 'name'>> = block({
       'How a target is chosen.',
     ),
     timeout: section(TIMEOUT, 'How long FluxGate waits.'),
-    health: optional(HEALTH, 'Active health checks; left out: none.', { example: '{ path: /healthz, interval: 5s }' }),
+    health: optional({ ...HEALTH, write: (value) => HEALTH.write(value, 'explicit') }, 'Active health checks; left out: none.', {
+      shows: HEALTH.fields,
+    }),
   },
   foreign: {
     url: 'write `targets: [URL]`',
