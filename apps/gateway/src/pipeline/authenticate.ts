@@ -75,7 +75,8 @@ function examine(x: Exchange, room: KeyRoom, queryParameter: string | null): Ref
     x.because = index === null ? 'no key index has arrived yet' : 'no pepper ring has arrived yet';
     return 'validation_unavailable';
   }
-  const view = index.find(key.kid);
+  const view = lookUp(room, index, key.kid);
+  if (view === undefined) return stalled(x);
   if (view === null) {
     room.decoy.matches(key.kid, key.secret, NO_DIGEST); // as slow as a wrong secret
     return unknown(x, 'unknown key id');
@@ -120,8 +121,28 @@ function judgeLife(x: Exchange, view: KeyView): RefusalOrPass {
 /** After a wait (for a lease): the key may have been revoked meanwhile, and a revocation counts from the moment it is applied. */
 export function stillLives(x: Exchange, room: KeyRoom, nowMs: number): RefusalOrPass {
   x.nowMs = nowMs;
-  const view = room.index?.find(x.kid) ?? null;
+  const view = room.index === null ? undefined : lookUp(room, room.index, x.kid);
+  if (view === undefined) return stalled(x);
   return view === null ? proven(x, 'key_revoked', 'deleted while the request waited') : judgeLife(x, view);
+}
+
+/**
+ * undefined: the writer died in the middle of a change, and nobody can say. The index is then let go at once, since every further look
+ * would wait in vain; the sync thread that comes next brings another.
+ */
+function lookUp(room: KeyRoom, index: KeyIndexReader, kid: string): KeyView | null | undefined {
+  try {
+    return index.find(kid);
+  } catch {
+    room.index = null;
+    return undefined;
+  }
+}
+
+function stalled(x: Exchange): RefusalOrPass {
+  x.possession = 'impossible';
+  x.because = 'the key index stopped in the middle of a change; a new one is on its way';
+  return 'validation_unavailable';
 }
 
 function unknown(x: Exchange, because: string): RefusalOrPass {

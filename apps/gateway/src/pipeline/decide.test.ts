@@ -238,6 +238,23 @@ test('without a pepper, an index or the grant the answer is 503, not 401 and not
   expect(seen(world({ keys: [orphan] }).ask(orphan))).toBe('503 validation_unavailable');
 });
 
+test('an index whose writer died is let go after one look, and its successor serves again', () => {
+  const w = world({ keys: [good] });
+  let looks = 0;
+  w.pipeline.setIndex({
+    size: 0,
+    find: () => {
+      looks++;
+      throw new Error('stopped in the middle of a change');
+    },
+    grant: () => null,
+  });
+  expect([seen(w.ask(good)), seen(w.ask(good)), looks]).toEqual(['503 validation_unavailable', '503 validation_unavailable', 1]);
+  expect(seen(w.ask(null, { path: '/open' }))).toBe('forward');
+  w.pipeline.setIndex(w.index);
+  expect(seen(w.ask(good))).toBe('forward');
+});
+
 test('a state that is too old refuses, unless the last known state is to be believed', () => {
   const strict = world({ keys: [good], staleAfterMs: 60_000 });
   expect(seen(strict.ask(good))).toBe('503 stale_state');

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { compilePlan, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../http/wire.ts';
-import { attachKeyIndex } from '../memory/key-index.ts';
+import { attachKeyIndex } from '../memory/key-index-reader.ts';
 import { attachLeases } from '../memory/leases.ts';
 import { attachRates } from '../memory/rates.ts';
 import { createPipeline } from '../pipeline/decide.ts';
@@ -12,13 +12,25 @@ import type { FromWorkerThread, ToWorkerThread, WorkerData } from './messages.ts
 import { Meter } from './meter.ts';
 import { SyncLink, usageEntries } from './syncLink.ts';
 
-export interface Time {
+/** What comes in by the door. */
+export interface World {
   /** Milliseconds since 1970. */
   nowMs(): number;
+  /** A clock that never jumps. */
+  monotonicMs(): number;
+  /** Fills the buffer with strong random bytes. */
+  random(target: Buffer): void;
   every(ms: number, run: () => void): { unref(): void };
   after(ms: number, run: () => void): { unref(): void };
 }
 
+/** What the wire knows before the first plan: nobody is trusted, nothing is routed. */
+const NOTHING: RealmConfig = {
+  settings: { publicUrl: null, trustedProxies: [], listeners: [], apiKey: null, jwt: null, oauth2: null },
+  upstreams: [],
+  tiers: [],
+  routes: [],
+};
 const USAGE_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1000;
 
@@ -26,18 +38,18 @@ const REPORT_EVERY_MS = 1000;
  * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic from the first moment
  * (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
  */
-export async function runRequestWorker(data: WorkerData, main: MessagePort, time: Time): Promise<void> {
+export async function runRequestWorker(data: WorkerData, main: MessagePort, world: World): Promise<void> {
   const tell = (message: FromWorkerThread): void => main.postMessage(message);
   const usage = new UsageBook();
-  const meter = new Meter(data.accessLog, time.nowMs);
-  const link = new SyncLink(onSync, (run, ms) => time.after(ms, run));
+  const meter = new Meter(data.accessLog, world.nowMs);
+  const link = new SyncLink(onSync, (run, ms) => world.after(ms, run));
   const pipeline = createPipeline({
     realm: data.realm,
     counters: attachRates(data.rates),
-    leases: attachLeases(data.leases, time.nowMs),
+    leases: attachLeases(data.leases, world.nowMs),
     leaseClient: link,
     usage,
-    now: time.nowMs,
+    now: world.nowMs,
     staleAfterMs: data.staleAfterMs,
     onLoss: (limit, did) => meter.lost(limit, did),
   });
@@ -45,6 +57,9 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, time
     decide: pipeline.decide,
     answerRefusal: pipeline.answerRefusal,
     record: (exchange) => meter.record(exchange),
+    plan: compilePlan(NOTHING),
+    random: world.random,
+    clock: world,
     reusePort: data.reusePort,
   });
 
@@ -102,8 +117,8 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, time
       });
   });
   link.attach(data.sync);
-  time.every(USAGE_EVERY_MS, reportUsage).unref();
-  time.every(REPORT_EVERY_MS, report).unref();
+  world.every(USAGE_EVERY_MS, reportUsage).unref();
+  world.every(REPORT_EVERY_MS, report).unref();
 
   try {
     tell({ t: 'listening', port: await wire.listen(data.port, data.host) });
