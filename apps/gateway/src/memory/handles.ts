@@ -6,14 +6,15 @@ export interface KeyIndexHandles {
   readonly slots: SharedArrayBuffer;
   readonly records: SharedArrayBuffer;
   readonly heap: SharedArrayBuffer;
+  readonly grants: SharedArrayBuffer;
 }
 
-/** From `createRateMemory()`; every worker attaches with `attachRates(handles)`. */
+/** From `createRateMemory()`; every worker attaches with `attachRates(handles, worker)`. */
 export interface RateHandles {
   readonly cells: SharedArrayBuffer;
 }
 
-/** From `createLeaseMemory()`; workers attach with `attachLeases(handles, clock)`, the sync thread with `LeaseKeeper`. */
+/** From `createLeaseMemory()`; workers attach with `attachLeases(handles, onLow)`, the sync thread with `LeaseKeeper`. */
 export interface LeaseHandles {
   readonly cells: SharedArrayBuffer;
   readonly names: SharedArrayBuffer;

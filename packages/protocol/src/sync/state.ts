@@ -1,5 +1,5 @@
 import type { Grant, KeyRecord, RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
-import { addInto, entityHash, subFrom, ZERO_HASH } from './digest.ts';
+import { addInto, entityHash, subFrom } from './digest.ts';
 import { decodeConfigEntity, decodeGrant } from './entities.ts';
 import { decodeKeyPayload } from './key-payload.ts';
 import { type Decoded, ENTITY, entityName, type StateRecord } from './records.ts';
@@ -15,7 +15,6 @@ export interface KeyShelf {
   grantPayload(number: number): Uint8Array | null;
   putGrant(number: number, grant: Grant, payload: Uint8Array): string | null;
   deleteGrant(number: number): void;
-  clear(): void;
 }
 
 /** An entity that could not be read: the value before it is kept, a new one stays absent. */
@@ -59,10 +58,6 @@ export class MapShelf implements KeyShelf {
   deleteGrant(number: number): void {
     this.grants.delete(number);
   }
-  clear(): void {
-    this.keys.clear();
-    this.grants.clear();
-  }
 }
 
 /** Grants come before the keys that name them, and leave after them; the order of records within a kind stays. */
@@ -105,13 +100,6 @@ export class RealmState {
 
   get held(): Held[] {
     return [...this.#held.values()];
-  }
-
-  clear(): void {
-    this.#shelf.clear();
-    this.#config.clear();
-    this.#held.clear();
-    this.#digest.set(ZERO_HASH);
   }
 
   /** Applies one revision (or part of a snapshot). Unreadable records are held; nothing throws on their account. */
