@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { encodeKid, encodeSecret } from '@fluxgate/policy';
 import { formatNodeToken } from '@fluxgate/protocol/sync';
 import { expect, test } from '@jest/globals';
-import { readConfig } from './config.ts';
+import { readConfig, settingsReference } from './config.ts';
 
 const token = formatNodeToken('live', encodeKid(randomBytes(16)), encodeSecret(randomBytes(32)), 'f'.repeat(43));
 const needed = { FLUXGATE_CONTROL_PLANE: 'http://127.0.0.1:8081', FLUXGATE_NODE_TOKEN: token, FLUXGATE_DATA_DIR: '/tmp/x' };
@@ -94,4 +96,10 @@ test('the YAML file is overruled by the environment, and a name it does not know
 test('traffic and status do not share a port', () => {
   expect(problems({ ...needed, FLUXGATE_STATUS_PORT: '8080' })).toHaveLength(1);
   expect(problems({ ...needed, FLUXGATE_GATEWAY_PORT: '0', FLUXGATE_STATUS_PORT: '0' })).toEqual([]);
+});
+
+test('the reference in README.md is the one the program reads by', () => {
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+  const shown = /<!-- settings:[^>]*-->\n([\s\S]*?)<!-- \/settings -->/.exec(readme)?.[1];
+  expect(shown?.trim()).toBe(settingsReference());
 });
