@@ -94,7 +94,7 @@ test('no schedule admits more than burst + rate × time in any interval', () => 
   );
 });
 
-test('a steady caller at the rate is refused less than once in ten thousand, even without burst', () => {
+test('a steady caller at the rate is never refused, even without burst', () => {
   for (const [limit, perMs] of [
     [700, 60_000],
     [3, SECOND],
@@ -108,13 +108,13 @@ test('a steady caller at the rate is refused less than once in ten thousand, eve
       if (!verdict.allowed) refused += 1;
       tat = verdict.tatMs;
     }
-    expect(refused).toBeLessThan(2);
+    expect(refused).toBe(0);
   }
 });
 
 test('over a long time a flood gets the rate and not more', () => {
   for (const [limit, perMs, errorPart] of [
-    [4181, SECOND, 0.0006],
+    [4181, SECOND, 0.0011],
     [700, 60_000, 0.00001],
     [333, SECOND, 0.0001],
   ] as const) {

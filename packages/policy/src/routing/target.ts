@@ -70,7 +70,7 @@ function named(code: number): string {
   if (code === 0x5c) return 'a backslash';
   if (code === 0x3b) return 'a semicolon (path parameters are read differently by different servers)';
   if (code === 0x23) return 'a fragment';
-  if (code > 0x7e) return 'a character outside ASCII';
+  if (code > 0x7f) return 'a character outside ASCII';
   return 'a control character or blank';
 }
 
