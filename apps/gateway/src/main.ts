@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
 import { type ConfigProblem, readConfig, settingsReference } from './config.ts';
 import { createLeaseMemory } from './memory/leases.ts';
-import { createRateMemory } from './memory/rates.ts';
+import { createRateMemory } from './memory/rate-counters.ts';
 import { startNode } from './supervisor.ts';
 
 declare const FLUXGATE_VERSION: string;
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
     syncEntry: new URL('./sync-thread.js', import.meta.url),
     workerEntry: new URL('./worker-thread.js', import.meta.url),
     leases: createLeaseMemory(),
-    rates: createRateMemory(),
+    rates: createRateMemory([randomInt(2 ** 32), randomInt(2 ** 32)]),
     sharesPorts: process.platform === 'linux' || process.platform === 'freebsd',
     nowMs: () => Date.now(),
     write: (line) => void process.stdout.write(line),

@@ -129,20 +129,28 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
   }
 
   const status = createStatusServer({ readiness: ready, metrics });
+  const abandon = async (failure: CannotListen): Promise<CannotListen> => {
+    await Promise.all([crew.terminate(), sync.stop(0)]);
+    status.close();
+    return failure;
+  };
   let statusPort: number;
   try {
     statusPort = await listen(status, config.statusPort, config.statusHost);
   } catch (error) {
-    return cannotListen('FLUXGATE_STATUS_PORT', config.statusHost, config.statusPort, (error as NodeJS.ErrnoException).code);
+    return abandon(
+      cannotListen('FLUXGATE_STATUS_PORT', config.statusHost, config.statusPort, (error as NodeJS.ErrnoException).code),
+    );
   }
   const started = await crew.start(config.port);
   if ('code' in started) {
-    if (started.code === 'EXITED')
+    if (started.code === 'EXITED') {
       parts.onFatal(
         `a request worker could not start: ${started.message}`,
         'This is a defect of FluxGate or of its installation: please report it.',
       );
-    return cannotListen('FLUXGATE_GATEWAY_PORT', config.host, config.port, started.code);
+    }
+    return abandon(cannotListen('FLUXGATE_GATEWAY_PORT', config.host, config.port, started.code));
   }
   port = started.port;
   if (!parts.sharesPorts && config.workers > 1) {

@@ -3,7 +3,7 @@ import { compilePlan, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../http/wire.ts';
 import { attachKeyIndex } from '../memory/key-index-reader.ts';
 import { attachLeases } from '../memory/leases.ts';
-import { attachRates } from '../memory/rates.ts';
+import { attachRates } from '../memory/rate-counters.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
 import { UsageBook } from '../pipeline/usageBook.ts';
@@ -45,7 +45,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   const link = new SyncLink(onSync, (run, ms) => world.after(ms, run));
   const pipeline = createPipeline({
     realm: data.realm,
-    counters: attachRates(data.rates),
+    counters: attachRates(data.rates, data.worker),
     leases: attachLeases(data.leases, world.nowMs),
     leaseClient: link,
     usage,
