@@ -3,7 +3,12 @@ import type { KeyIndexHandles } from '../handles.ts';
 import { attachKeyIndex } from '../key-index-reader.ts';
 
 /** `steady`: that many kids are never deleted, so must always be found. Reads the kids round and round until told to stop; every field of a record must tell of the same round. */
-const { handles, kids, steady, stop } = workerData as { handles: KeyIndexHandles; kids: string[]; steady: number; stop: SharedArrayBuffer };
+const { handles, kids, steady, stop } = workerData as {
+  handles: KeyIndexHandles;
+  kids: string[];
+  steady: number;
+  stop: SharedArrayBuffer;
+};
 const stopped = new Int32Array(stop);
 const index = attachKeyIndex(handles);
 let found = 0;
