@@ -89,8 +89,6 @@ const headerProblem = (value: string): { why: string; remedy: string | null } | 
       why: 'a header name is 1–64 letters, digits and -',
       remedy: value.endsWith(':') ? `\`${value.slice(0, -1)}\`, without the colon` : null,
     };
-  if (value.includes('_'))
-    return { why: 'many servers drop or confuse header names with _', remedy: `\`${value.replaceAll('_', '-')}\`` };
   if (FRAMING.test(value))
     return { why: 'HTTP itself needs that header', remedy: 'a name of your own, such as `X-FluxGate-API-Key`' };
   return IDENTITY.test(value) ? { why: 'the gateway itself writes that header', remedy: 'another name' } : null;
@@ -198,9 +196,8 @@ export const pemRef: ValueType<string> = text({
   isPrivate: true,
   check: (value) => {
     if (value.includes('-----BEGIN')) return { why: 'it is the PEM text itself', remedy: '`file:/etc/fluxgate/tls/server.pem`' };
-    return value.startsWith('/')
-      ? { why: 'a file is named by `file:`', remedy: '`file:/…`, the same path' }
-      : secretProblem(value);
+    if (/^\/[^\p{C}]{0,200}$/u.test(value)) return { why: 'a file is named by `file:`', remedy: `\`file:${value}\`` };
+    return secretProblem(value);
   },
 });
 

@@ -113,8 +113,14 @@ function createCollection(report: Report) {
       set('jwt', gateway.fluxgate?.auth?.jwt, ['fluxgate', 'auth', 'jwt'], at);
       set('oauth2', gateway.fluxgate?.auth?.oauth2, ['fluxgate', 'auth', 'oauth2'], at);
       set('listeners', gateway.listeners, ['listeners'], at);
-      for (const one of gateway.upstreams ?? [])
-        if (adopt('upstream', one.name, ['upstreams', one.name], at, `the upstream ${quoted(one.name)}`)) upstreams.push(one);
+      const whole = new Map((gateway.upstreams ?? []).map((one) => [one.name, one]));
+      // Refused ones get their places, too: a route that uses one is then not told that it does not exist.
+      for (const name of namesUnder(at, 'upstreams')) {
+        const one = adopt('upstream', name, ['upstreams', name], at, `the upstream ${quoted(name)}`)
+          ? whole.get(name)
+          : undefined;
+        if (one !== undefined) upstreams.push(one);
+      }
       if (gateway.tiers === null) return;
       const place = at.marks.get('tiers');
       if (!isFirst(tiers?.place ?? null, place, '`tiers`', 'keep all tiers in one list: its order decides')) return;
@@ -123,4 +129,11 @@ function createCollection(report: Report) {
       tiers = { list: gateway.tiers, place };
     },
   };
+}
+
+function namesUnder(at: Cursor, field: string): string[] {
+  const paths = [...at.marks.keys()].map((path) => path.split('\0'));
+  return paths.flatMap(([outer, name, ...deeper]) =>
+    outer === field && name !== undefined && deeper.length === 0 ? [name] : [],
+  );
 }

@@ -309,6 +309,7 @@ const isSecret = (name: string): boolean =>
   /^(client_?secret|secret|password|private_?key|signing_?key|cookie_?secret|pepper)$/i.test(name);
 
 function unknownRemedy<F, M>(key: string, spec: BlockSpec<F, M>, nameOf: ReadonlyMap<string, string>): string {
+  if (key === '<<') return 'merge keys are no part of YAML 1.2: write the fields out';
   const foreign = spec.foreign?.[key];
   if (foreign !== undefined) return foreign;
   for (const [outer, field] of Object.entries(spec.fields as Fields))

@@ -192,17 +192,22 @@ function scalar(node: { value: unknown; source?: string; type?: string }, at: Pl
   };
 }
 
+/** Of a quote that is never closed. */
+const CLOSING_QUOTE = /closing ["']quote/;
+
 /** The parser may quote the file in its messages, and a secret may stand there: the quotation is cut. */
-const syntaxMessage = (message: string): string =>
-  `this is not YAML: ${message
+function syntaxMessage(message: string): string {
+  if (CLOSING_QUOTE.test(message)) return 'a quote is opened here and never closed';
+  return `this is not YAML: ${message
     .split('\n')[0]!
     .replace(/: ?".*$/, '')
     .replace(/[.:]$/, '')}`;
+}
 
 /** An unclosed quote is noticed at the end of the file; the reader wants to know where it opens. */
 function startOf(error: YAMLError, document: Document): number {
   let start = error.pos[0];
-  if (/closing .?quote/.test(error.message))
+  if (CLOSING_QUOTE.test(error.message))
     visit(document, {
       Scalar: (_key, node) => {
         if (node.type?.startsWith('QUOTE') && node.range && node.range[1] >= error.pos[0]) start = node.range[0];

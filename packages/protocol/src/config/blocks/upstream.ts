@@ -29,7 +29,7 @@ const target: ValueType<Target> = {
     const only = targetUrl.read(tree, at);
     return only === undefined ? undefined : { url: only, weight: 1 };
   },
-  write: (value, wording) => (value.weight === 1 ? value.url : TARGET.write(value, wording)),
+  write: (value, wording) => (wording === 'terse' && value.weight === 1 ? value.url : TARGET.write(value, wording)),
 };
 
 const TIMEOUT = group({
