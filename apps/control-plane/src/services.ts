@@ -1,6 +1,7 @@
 import type { Convergence, Node } from '@fluxgate/protocol/admin';
 import type { SecretStore } from '@fluxgate/stores';
 import type { Database } from '@fluxgate/stores/postgres';
+import type { SecretPrefixes } from '@fluxgate/stores/secrets';
 import type { TokenDigest } from './auth/token-digest.ts';
 import type { Door } from './door.ts';
 import type { Metrics } from './http/metrics.ts';
@@ -23,6 +24,10 @@ export interface Services {
   /** The secret store of one realm. */
   readonly secretsOf: (realm: string) => SecretStore;
   readonly nodes: Nodes;
+  /** What references to secrets may reach. */
+  readonly prefixes: SecretPrefixes;
+  /** Only read for `env:` references, under their prefix. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly tokenDigest: TokenDigest;
   readonly door: Door;
   readonly log: Log;

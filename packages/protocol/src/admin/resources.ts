@@ -31,6 +31,9 @@ export const Problem = z
           file: z.string().optional(),
           line: z.number().int().optional(),
           column: z.number().int().optional(),
+          /** Of a configuration: `error` or `warning`, and which rule. */
+          severity: z.enum(['error', 'warning']).optional(),
+          code: z.string().optional(),
           message: z.string(),
           hint: z.string().nullable().optional(),
         }),
