@@ -3,8 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
 import { type ConfigProblem, readConfig, settingsReference } from './config.ts';
-import { createLeaseMemory } from './memory/leases.ts';
-import { createRateMemory } from './memory/rate-counters.ts';
+import { createLeaseMemory, createRateMemory, monotonicClock } from './memory/index.ts';
 import { startNode } from './supervisor.ts';
 
 declare const FLUXGATE_VERSION: string;
@@ -57,6 +56,9 @@ function listenProblem(name: string, port: number, host: string, code: string): 
   return { name, why: `cannot listen on ${host} port ${port} (${code})`, remedy: 'Choose another address or port.' };
 }
 
+/** So that nobody outside can choose subjects that collide. */
+const seed = (): readonly [number, number] => [randomInt(2 ** 32), randomInt(2 ** 32)];
+
 async function main(): Promise<void> {
   const argument = process.argv[2];
   if (argument === '--version' || argument === 'version') {
@@ -92,8 +94,8 @@ async function main(): Promise<void> {
     bootId: randomUUID(),
     syncEntry: new URL('./sync-thread.js', import.meta.url),
     workerEntry: new URL('./worker-thread.js', import.meta.url),
-    leases: createLeaseMemory(),
-    rates: createRateMemory([randomInt(2 ** 32), randomInt(2 ** 32)]),
+    leases: createLeaseMemory(seed(), monotonicClock()()),
+    rates: createRateMemory(seed()),
     sharesPorts: process.platform === 'linux' || process.platform === 'freebsd',
     nowMs: () => Date.now(),
     write: (line) => void process.stdout.write(line),

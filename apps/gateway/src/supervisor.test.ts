@@ -9,8 +9,7 @@ import { encodeKid, encodeSecret } from '@fluxgate/policy';
 import { formatNodeToken } from '@fluxgate/protocol/sync';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readConfig } from './config.ts';
-import { createLeaseMemory } from './memory/leases.ts';
-import { createRateMemory } from './memory/rate-counters.ts';
+import { createLeaseMemory, createRateMemory, monotonicClock } from './memory/index.ts';
 import { testKey } from './pipeline/fakes.ts';
 import { type CannotListen, type NodeParts, type RunningNode, startNode } from './supervisor.ts';
 
@@ -65,7 +64,7 @@ async function start(over: Record<string, string> = {}): Promise<RunningNode | C
     bootId: 'boot-for-test',
     syncEntry: new URL('./worker/test-threads/sync-stub.ts', import.meta.url),
     workerEntry: new URL('./worker/thread.ts', import.meta.url),
-    leases: createLeaseMemory(),
+    leases: createLeaseMemory([3, 4], monotonicClock()()),
     rates: createRateMemory([1, 2]),
     sharesPorts: true,
     nowMs: () => Date.now(),

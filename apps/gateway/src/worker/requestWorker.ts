@@ -1,9 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { compilePlan, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../http/wire.ts';
-import { attachKeyIndex } from '../memory/key-index-reader.ts';
-import { attachLeases } from '../memory/leases.ts';
-import { attachRates } from '../memory/rate-counters.ts';
+import { attachKeyIndex, attachLeases, attachRates } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
 import { UsageBook } from '../pipeline/usageBook.ts';
@@ -46,7 +44,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   const pipeline = createPipeline({
     realm: data.realm,
     counters: attachRates(data.rates, data.worker),
-    leases: attachLeases(data.leases, world.nowMs),
+    leases: attachLeases(data.leases, (subject) => link.send({ t: 'prefetch', subject })),
     leaseClient: link,
     usage,
     now: world.nowMs,
