@@ -1,5 +1,6 @@
 /** Bundles one app: workspace packages are inlined, npm packages stay imports. Usage: build-app.ts <app> */
 import { readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -33,13 +34,11 @@ await build({
       // Workspace packages are source, everything else an installed dependency.
       name: 'inline-workspace',
       setup(b) {
-        b.onResolve({ filter: /^@fluxgate\// }, (args) =>
-          args.pluginData === 'seen'
-            ? null
-            : b
-                .resolve(args.path, { kind: args.kind, resolveDir: args.resolveDir, importer: args.importer, pluginData: 'seen' })
-                .then((r) => ({ ...r, external: false })),
-        );
+        // Not b.resolve(): under packages: 'external' it answers with the bare name.
+        b.onResolve({ filter: /^@fluxgate\// }, (args) => ({
+          path: createRequire(join(args.resolveDir, 'importer.js')).resolve(args.path),
+          sideEffects: false,
+        }));
       },
     },
   ],
