@@ -1,0 +1,41 @@
+import { aboutSpecs } from './about.ts';
+import { accessSpecs, contextSpecs } from './access.ts';
+import { configSpecs } from './config.ts';
+import { gatewaySpecs } from './gateway.ts';
+import { keySpecs } from './keys.ts';
+import type { CommandSpec } from './types.ts';
+
+/** Every command, the most used first. */
+export const SPECS: readonly CommandSpec[] = [
+  ...keySpecs,
+  ...configSpecs,
+  ...gatewaySpecs,
+  ...accessSpecs,
+  ...contextSpecs,
+  ...aboutSpecs,
+];
+
+/** Groups of the overview: title and the first words below it. */
+export const GROUPS: readonly (readonly [string, readonly string[]])[] = [
+  ['Everyday', ['keys', 'apply', 'validate', 'export', 'nodes']],
+  ['Access', ['auth', 'oauth2', 'tokens', 'secrets']],
+  ['Looking', ['routes', 'revisions', 'audit']],
+  ['fluxctl itself', ['context', 'version', 'completion', 'help']],
+];
+
+export const NOUN_SUMMARY: Readonly<Record<string, string>> = {
+  keys: 'make, list, rotate and revoke API keys',
+  nodes: 'gateway nodes, and how far each has come',
+  auth: 'log in; prove that an endpoint is protected',
+  oauth2: 'FluxGate as OAuth2 client of a provider',
+  tokens: 'admin tokens',
+  secrets: 'entries of the secret store',
+  routes: 'routes, and which one takes a request',
+  revisions: 'the revision log',
+  audit: 'who did what',
+  context: 'servers you work with',
+  'keys rotations': 'rotations that run or ran',
+  'nodes token': 'tokens with which nodes join',
+};
+
+export const keyOf = (path: readonly string[]): string => path.join(' ');
