@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { NAME_PATTERN, SCOPE_PATTERN } from './patterns.ts';
 
 /** Shapes of the Admin API. Times are RFC 3339 in UTC, durations are milliseconds, absent is null (never missing). */
 
-export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}$/;
-export const SCOPE_PATTERN = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/; // RFC 6749 §3.3 scope-token
+export { NAME_PATTERN, SCOPE_PATTERN };
 
 const time = z.iso.datetime();
 const name = z.string().regex(NAME_PATTERN);

@@ -1,5 +1,5 @@
 import { isScope } from '@fluxgate/policy';
-import { NAME_PATTERN } from '../admin/resources.ts';
+import { NAME_PATTERN } from '../admin/patterns.ts';
 import { prefixProblem } from './addresses.ts';
 import { nearest } from './report.ts';
 import type { ValueType } from './schema.ts';
