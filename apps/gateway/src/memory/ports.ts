@@ -39,7 +39,7 @@ export interface LeaseTable {
   /**
    * ok: one token was spent. empty: ask the sync thread (`LeaseClient`) and wait.
    * exhausted: the control plane said the limit is reached for this window. lost: no authority and no token.
-   * unknown_window: the cell belongs to a window that ended; ask.
+   * Deadlines are told in the monotonic clock, which the shared table reads itself: `nowMs` cannot revive a lease.
    */
   spend(subject: string, nowMs: number): 'ok' | 'empty' | 'exhausted' | 'lost';
   /**
