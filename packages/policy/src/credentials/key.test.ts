@@ -150,6 +150,26 @@ test('a character whose low byte is a digit is no digit', () => {
   expect(parseKey(text.replace('7Kq', `${String.fromCharCode(0x137)}Kq`))).toEqual({ ok: false, fault: 'shape' });
 });
 
+test('a right checksum does not make up for a wrong shape', () => {
+  const signed = (covered: string): string => covered + encodeChecksum(crc32(covered));
+  const secret = 'a'.repeat(43);
+  expect(parseKey(signed(`fgk_live_7Kq2mXcT9aLb_${secret}`)).ok).toBe(true);
+  for (const covered of [
+    `fgk_live_7Kq2mXcT9aLb-${secret}`,
+    `fgk_live_7Kq2mXcT9aLba${secret}`,
+    `fgk-live_7Kq2mXcT9aLb_${secret}`,
+    `fxk_live_7Kq2mXcT9aLb_${secret}`,
+    `fgk_live-7Kq2mXcT9aLb_${secret}`,
+    `fgk_l_7Kq2mXcT9aLb_${secret}`,
+    `fgk_elevenchars_7Kq2mXcT9aLb_${secret}`,
+    `fgk_LIVE_7Kq2mXcT9aLb_${secret}`,
+    `fgk_live_7Kq2mXcT9a__${secret}_`,
+  ]) {
+    expect([covered, parseKey(signed(covered))]).toEqual([covered, { ok: false, fault: 'shape' }]);
+    expect(matchKey(signed(covered), 'k', 'live').ok).toBe(false);
+  }
+});
+
 test('only well-formed parts are put together', () => {
   expect(() => formatKey('k', 'Live', '7Kq2mXcT9aLb', 'a'.repeat(43))).toThrow(RangeError);
   expect(() => formatKey('k', 'live', '7Kq2mXcT9aL', 'a'.repeat(43))).toThrow(RangeError);

@@ -61,13 +61,10 @@ function body(text: string, kind: KeyKind, realm: string, realmEnd: number): Par
   const secretStart = kidStart + KID_LENGTH + 1;
   const checksumStart = secretStart + SECRET_LENGTH;
   let crc = -1;
-  for (let i = 0; i < checksumStart; i += 1) {
+  for (let i = 0; i < kidStart; i += 1) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ text.charCodeAt(i)) & 0xff] as number);
+  for (let i = kidStart; i < checksumStart; i += 1) {
     const code = text.charCodeAt(i);
-    if (i >= kidStart) {
-      if (i === secretStart - 1) {
-        if (code !== UNDERSCORE) return SHAPE;
-      } else if (code > 127 || DIGIT[code] === NONE) return SHAPE;
-    }
+    if (i === secretStart - 1 ? code !== UNDERSCORE : code > 127 || DIGIT[code] === NONE) return SHAPE;
     crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ code) & 0xff] as number);
   }
   crc = (crc ^ -1) >>> 0;

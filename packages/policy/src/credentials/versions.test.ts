@@ -44,6 +44,7 @@ test('after a rotation both versions verify until the grace ends, then only the 
 test('grace never makes the old version live longer than its own expiry', () => {
   const dying: Version = { ...first, notAfterMs: NOW + 1000 };
   const old = byKid(done(rotate([dying], 'two')).versions, 'one');
+  expect(old.graceUntilMs).toBe(NOW + 1000);
   expect(verifiesUntilMs(old)).toBe(NOW + 1000);
   expect(effectiveState(old, NOW + 1000)).toBe('expired');
   const eternal: Version = { ...first, notAfterMs: null };

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { parseAddress } from '../access/address.ts';
 import type { Middleware, RouteSpec } from '../model.ts';
-import type { CompiledCheck } from './checks.ts';
+import { type CompiledCheck, LimitIds, stableId } from './checks.ts';
 import { type CompiledRoute, compilePlan, DEFAULT_API_KEY_SETTINGS, type Plan } from './compile.ts';
 import {
   apiKeySettings,
@@ -169,6 +169,21 @@ test('limits keep their id when other routes come, go or move, and no two share 
   const ids = limitIds(many);
   expect(new Set(ids).size).toBe(10_000);
   for (const id of ids) expect(Number.isInteger(id) && id > 0 && id <= 0xffffffff).toBe(true);
+});
+
+test('two limits whose names hash alike still count apart', () => {
+  const seen = new Map<number, string>();
+  let pair: [string, string] | null = null;
+  for (let i = 0; pair === null && i < 1_000_000; i += 1) {
+    const name = `route:/r${i}/0`;
+    const other = seen.get(stableId(name));
+    if (other !== undefined) pair = [other, name];
+    seen.set(stableId(name), name);
+  }
+  const [one, other] = pair ?? ['', ''];
+  expect(stableId(one)).toBe(stableId(other));
+  const ids = new LimitIds();
+  expect(ids.take(one)).not.toBe(ids.take(other));
 });
 
 test('the first tier of the list whose scope is held applies', () => {

@@ -2,7 +2,8 @@ import type { Middleware, RealmConfig } from '../model.ts';
 
 /** Header names as an upstream may read them: CGI and WSGI servers take `_` and `-` for one, and case for none. */
 export function normaliseHeaderName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
+  const lower = name.toLowerCase();
+  return lower.indexOf('_') < 0 ? lower : lower.replaceAll('_', '-');
 }
 
 /** What FluxGate tells upstreams about the caller. */
