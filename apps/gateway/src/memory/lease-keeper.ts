@@ -81,7 +81,7 @@ export class LeaseKeeper {
     const { words } = this.#cells;
     const base = this.#cells.base(entry.cell);
     // What was left of a window that ended is not carried over by a later deadline.
-    if (nowMs >= entry.deadlineMs) this.#empty(base);
+    if (nowMs >= entry.deadlineMs) this.#take(base, TOKENS_MASK);
     entry.deadlineMs = lease.deadlineMs;
     entry.idleReturnMs = lease.idleReturnMs;
     entry.lastUseMs = nowMs;
@@ -159,7 +159,9 @@ export class LeaseKeeper {
     for (const [subject, entry] of this.#entries) {
       if (!due(entry)) continue;
       // First they cannot be spent any more, then they are counted.
-      let amount = this.#empty(this.#cells.base(entry.cell));
+      // A token that was put back after its lease had been returned stays where it is.
+      const returnable = entry.leases.reduce((sum, lease) => sum + lease.granted, 0);
+      let amount = this.#take(this.#cells.base(entry.cell), returnable);
       for (const lease of entry.leases.reverse()) {
         const part = Math.min(amount, lease.granted);
         if (part > 0) returned.push({ subject, leaseId: lease.id, amount: part });
@@ -170,12 +172,13 @@ export class LeaseKeeper {
     return returned;
   }
 
-  /** Takes all tokens out of a cell and tells how many they were. */
-  #empty(base: number): number {
+  /** Takes up to `max` tokens out of a cell and tells how many they were. */
+  #take(base: number, max: number): number {
     const { words } = this.#cells;
     for (;;) {
       const seen = Atomics.load(words, base + TOKENS);
-      if (Atomics.compareExchange(words, base + TOKENS, seen, seen & ~TOKENS_MASK) === seen) return seen & TOKENS_MASK;
+      const amount = Math.min(seen & TOKENS_MASK, max);
+      if (Atomics.compareExchange(words, base + TOKENS, seen, seen - amount) === seen) return amount;
     }
   }
 
