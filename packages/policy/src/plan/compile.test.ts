@@ -172,15 +172,7 @@ test('limits keep their id when other routes come, go or move, and no two share 
 });
 
 test('two limits whose names hash alike still count apart', () => {
-  const seen = new Map<number, string>();
-  let pair: [string, string] | null = null;
-  for (let i = 0; pair === null && i < 1_000_000; i += 1) {
-    const name = `route:/r${i}/0`;
-    const other = seen.get(stableId(name));
-    if (other !== undefined) pair = [other, name];
-    seen.set(stableId(name), name);
-  }
-  const [one, other] = pair ?? ['', ''];
+  const [one, other] = ['route:/1ljhg89-mechcm/0', 'route:/23azk7-fvtqfi/0'];
   expect(stableId(one)).toBe(stableId(other));
   const ids = new LimitIds();
   expect(ids.take(one)).not.toBe(ids.take(other));
