@@ -184,9 +184,10 @@ export class Feed {
     if (oldest !== undefined) this.#chunks.delete(oldest);
   }
 
-  /** The state as signed frames; an older one is used while the deltas after it are small. One is made at a time. */
-  async snapshotFrames(): Promise<SnapshotFrames> {
-    if (this.#snapshot !== null && this.#sinceSnapshot <= Math.max(64 * 1024, this.#snapshot.bytes / 4)) return this.#snapshot;
+  /** The state at `atLeast` or later as signed frames; an older one is used while the deltas after it are small. One is made at a time. */
+  async snapshotFrames(atLeast: number): Promise<SnapshotFrames> {
+    const kept = this.#snapshot;
+    if (kept !== null && kept.revision >= atLeast && this.#sinceSnapshot <= Math.max(64 * 1024, kept.bytes / 4)) return kept;
     this.#making ??= this.#make().finally(() => {
       this.#making = null;
     });

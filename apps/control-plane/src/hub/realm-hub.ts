@@ -69,7 +69,9 @@ export class RealmHub {
     try {
       const result = await this.feed.advance();
       if (result.kind === 'broken_off') {
-        if (result.regressed) await this.#beginEpoch('the log of the database went back (a backup was restored)');
+        if (result.regressed && (await this.#beginEpoch('the log of the database went back (a backup was restored)'))) {
+          await this.feed.advance();
+        }
         this.sendAway('new_epoch');
       } else if (result.kind === 'forward') {
         await this.#secretsFor(result.revisions);
@@ -124,7 +126,7 @@ export class RealmHub {
 
   /** Answers a hello: welcome, secrets, then state. */
   async welcome(session: Session, hello: Hello): Promise<void> {
-    await this.feed.advance().catch(() => undefined); // an outage here is an outage below, if it matters
+    await this.advance();
     const plan = await this.#planFor(session, hello);
     if (plan === null || !session.isOpen) return;
     if (this.#lane.generation === null) await this.refreshSecrets();
@@ -143,10 +145,13 @@ export class RealmHub {
     session.live = true;
     this.#sendSecrets(session);
     if (plan === 'snapshot') {
+      // Within an epoch a node never goes back: an older kept snapshot would be refused.
+      session.cursor = hello.epoch === head.epoch ? hello.revision : 0;
       await this.#catchUp(session, true);
     } else {
       session.cursor = hello.revision;
-      session.progress.applied = hello.revision;
+      // Its chain was compared: it decides by this revision.
+      Object.assign(session.progress, { epoch: head.epoch, applied: hello.revision, digest: hello.digest });
       await this.#catchUp(session);
     }
     session.sendUnlessBehind(this.feed.heartbeat(this.#options.clock()));
@@ -164,7 +169,7 @@ export class RealmHub {
       );
       // In the same epoch a node never goes back, so it could not be led anywhere.
       const begun = await this.#beginEpoch(`node ${session.name} has revision ${hello.revision} of another history`);
-      if (begun) this.sendAway('new_epoch');
+      if (begun) await this.advance(); // sees the new epoch and sends all nodes away
       session.close(begun ? 'new_epoch' : 'lie', begun ? 100 : EPOCH_PAUSE_MS);
       return null;
     }
@@ -189,7 +194,6 @@ export class RealmHub {
       return { value: count === 1, records: [], summary: [], audit };
     });
     if (value) log.error({ realm: this.realm, before, after, why }, 'sync: a new epoch begins; all nodes take a snapshot');
-    await this.feed.advance();
     return true;
   }
 
@@ -198,7 +202,7 @@ export class RealmHub {
     try {
       await session.pump(async () => {
         if (snapshot) {
-          const frames = await this.feed.snapshotFrames();
+          const frames = await this.feed.snapshotFrames(session.cursor);
           for (const part of frames.parts) if (!(await session.send(part))) return false;
           session.cursor = frames.revision;
           snapshot = false;

@@ -29,6 +29,8 @@ export interface RevisionLog {
   head(realm: string): Promise<Head>;
   /** Revisions `after + 1 …`, at most `limit`; `gone` when they were pruned (take a snapshot instead). */
   revisionsAfter(realm: string, after: number, limit: number): Promise<readonly LoggedRevision[] | 'gone'>;
+  /** Bytes of the revisions after `after`, and of all entities: which of the two is cheaper to send. Reads sizes only. */
+  weigh(realm: string, after: number): Promise<{ readonly deltaBytes: number; readonly snapshotBytes: number }>;
   /** Head and all entities of one moment. */
   snapshot(realm: string): Promise<StateSnapshot>;
 }

@@ -67,6 +67,16 @@ export function createRevisionLog(engine: Engine): RevisionLog {
         return found;
       }),
 
+    weigh: (realm, after) =>
+      classified(async () => {
+        const [row] = await engine.sql.query<{ delta: string; snapshot: string }>(
+          `SELECT (SELECT coalesce(sum(octet_length(records)), 0) FROM revision WHERE realm = $1 AND revision > $2::bigint)::text AS delta,
+                  (SELECT coalesce(sum(octet_length(payload) + octet_length(id) + 8), 0) FROM entity WHERE realm = $1)::text AS snapshot`,
+          [realm, String(after)],
+        );
+        return { deltaBytes: Number(row?.delta ?? 0), snapshotBytes: Number(row?.snapshot ?? 0) };
+      }),
+
     snapshot: (realm) =>
       classified(() =>
         engine.readMoment(async (sql): Promise<StateSnapshot> => {

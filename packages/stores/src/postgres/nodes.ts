@@ -13,12 +13,16 @@ export interface NodeProgress {
   readonly durable: number;
   readonly digest: string | null;
   readonly quarantined: readonly { readonly kind: string; readonly id: string; readonly why: string }[];
-  /** Id of the control-plane process that holds its socket; null: not connected. */
-  readonly connectedTo: string | null;
+  /** Id of the control-plane process that holds its socket. */
+  readonly hub: string;
+  /** False: it left that process. */
+  readonly connected: boolean;
   readonly lastSeenAtMs: number;
 }
 
-export interface NodeRow extends NodeProgress {
+export interface NodeRow extends Omit<NodeProgress, 'hub' | 'connected'> {
+  /** Id of the control-plane process that holds its socket; null: not connected. */
+  readonly connectedTo: string | null;
   /** Base64 of the raw X25519 key. */
   readonly publicKey: string;
   readonly firstSeenAtMs: number;
@@ -29,7 +33,7 @@ export interface NodeTable {
    * Enrols a node or moves its name to a new key. Answers the key the name had before: null for a new name.
    */
   enrol(node: NodeProgress & { readonly publicKey: string }): Promise<{ readonly previousKey: string | null }>;
-  /** One statement for all. A row that another process holds by now (`connectedTo` of a newer socket) is left alone on disconnect. */
+  /** One statement for all. Rows that another process or another boot holds by now are left alone. */
   progress(nodes: readonly NodeProgress[]): Promise<void>;
   /** By name. */
   list(realm: string): Promise<readonly NodeRow[]>;
@@ -75,7 +79,7 @@ export function createNodeTable(engine: Engine): NodeTable {
             node.epoch,
             String(node.applied),
             String(node.durable),
-            node.connectedTo,
+            node.hub,
             node.lastSeenAtMs,
           ],
         );
@@ -87,10 +91,10 @@ export function createNodeTable(engine: Engine): NodeTable {
         if (nodes.length === 0) return;
         await engine.sql.query(
           `UPDATE node n SET epoch = r.epoch, applied = r.applied, durable = r.durable, digest = r.digest, quarantined = r.quarantined,
-                  connected_to = r."connectedTo", last_seen_at = to_timestamp(r."lastSeenAtMs" / 1000)
+                  connected_to = CASE WHEN r.connected THEN r.hub END, last_seen_at = to_timestamp(r."lastSeenAtMs" / 1000)
              FROM jsonb_to_recordset($1::jsonb) AS r(realm text, name text, "bootId" text, epoch text, applied bigint, durable bigint, digest text,
-                  quarantined jsonb, "connectedTo" text, "lastSeenAtMs" float8)
-            WHERE n.realm = r.realm AND n.name = r.name AND n.boot_id = r."bootId"`,
+                  quarantined jsonb, hub text, connected boolean, "lastSeenAtMs" float8)
+            WHERE n.realm = r.realm AND n.name = r.name AND n.boot_id = r."bootId" AND n.connected_to = r.hub`,
           [JSON.stringify(nodes)],
         );
       }),
