@@ -15,7 +15,7 @@ const EMPTY_LINES_MAX = 2;
 /** A client that said it will send no more, or went away without a word: how long it may wait for the first byte. */
 const HALF_CLOSED_MS = 5000;
 
-type Phase = 'head' | 'idle' | 'exchange' | 'body' | 'send' | 'linger' | 'tunnel' | 'closed';
+type Phase = 'head' | 'idle' | 'decide' | 'exchange' | 'body' | 'send' | 'linger' | 'tunnel' | 'closed';
 
 /** One client connection: bytes in, one exchange at a time, answers out in order. */
 export class ClientConnection implements Timed {
@@ -85,11 +85,27 @@ export class ClientConnection implements Timed {
     this.#pump();
   }
 
+  /** A fault of ours costs this connection, not the worker. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#context.onFault(error);
+      this.#pumping = false;
+      this.destroy();
+    }
+  }
+
   /** Goes on with whatever the input allows; never runs inside itself, so pipelined requests do not deepen the stack. */
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    while (this.#step());
+    try {
+      while (this.#step());
+    } catch (error) {
+      this.#context.onFault(error);
+      this.destroy();
+    }
     this.#pumping = false;
     if (this.#ended && this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed') this.#lastWrite('');
     this.#flow();
@@ -111,7 +127,13 @@ export class ClientConnection implements Timed {
       if (this.#discarding.bodyLeft > 0) return false;
       this.#discarding = null;
     }
-    return this.input !== null && this.#nextRequest();
+    if (this.input === null) return false;
+    // A client that sends requests and takes no answers gets no further ones.
+    if (this.#socket.writableNeedDrain) {
+      this.stalled();
+      return false;
+    }
+    return this.#nextRequest();
   }
 
   #nextRequest(): boolean {
@@ -204,6 +226,18 @@ export class ClientConnection implements Timed {
     wheel.set(this, slow ? 1 : limits.bodyGapMs);
   }
 
+  /** The decision is awaited; it must not be for ever. */
+  deciding(): void {
+    this.#phase = 'decide';
+    this.#context.wheel.set(this, this.#context.limits.decideMs);
+  }
+
+  decided(): void {
+    if (this.#phase !== 'decide') return;
+    this.#phase = 'exchange';
+    this.#context.wheel.clear(this);
+  }
+
   bodyDone(): void {
     if (this.#phase !== 'body') return;
     this.#phase = 'exchange';
@@ -255,6 +289,7 @@ export class ClientConnection implements Timed {
     const { facts } = exchange;
     const close = this.willClose(facts);
     this.#exchange = null;
+    this.#blocked = false;
     if (close) this.#lastWrite(message);
     else {
       if (message.length > 0) this.write(message);
@@ -311,6 +346,11 @@ export class ClientConnection implements Timed {
     this.#flow();
   }
 
+  beginTunnel(tunnel: Tunnel): void {
+    this.tunnel = tunnel;
+    this.#phase = 'tunnel';
+  }
+
   endTunnel(): void {
     this.tunnel = null;
     this.#exchange = null;
@@ -323,8 +363,13 @@ export class ClientConnection implements Timed {
       return;
     }
     if (this.#phase === 'send') {
-      this.#phase = 'exchange';
+      this.#phase = this.#exchange === null ? 'idle' : 'exchange';
       this.#context.wheel.clear(this);
+      if (this.#exchange === null) {
+        this.#context.wheel.set(this, this.#context.limits.keepAliveMs);
+        this.#pump();
+        return;
+      }
     }
     this.#exchange?.clientDrained();
   }
@@ -345,6 +390,7 @@ export class ClientConnection implements Timed {
     }
     const exchange = this.#exchange;
     if (this.#phase === 'body' && exchange !== null) exchange.refuseLate('request_timeout', 'the body did not arrive in time');
+    else if (this.#phase === 'decide' && exchange !== null) exchange.undecided('no decision within the limit');
     else if (this.#phase === 'head' && this.input !== null)
       this.#refuse({ code: 'request_timeout', because: 'the head did not arrive in time' });
     else this.destroy();

@@ -44,6 +44,7 @@ export class Exchange implements UpstreamUser {
   readonly #context: WireContext;
   #runtime: UpstreamRuntime | null = null;
   #target: Target | null = null;
+  #basePath = '';
   #relay: ResponseRelay | null = null;
   #left: number;
   #decoder: ChunkedDecoder | null;
@@ -71,17 +72,22 @@ export class Exchange implements UpstreamUser {
       return;
     }
     if (decision instanceof Promise) {
+      this.client.deciding();
       decision.then(
-        (value) => this.#decided(value),
-        (error: unknown) => {
-          if (!this.over) this.#refuse('internal', String(error), null);
-        },
+        (value) => this.client.guard(() => this.#decided(value)),
+        (error: unknown) => this.undecided(String(error)),
       );
     } else this.#decided(decision);
   }
 
+  /** No decision came, or too late. */
+  undecided(because: string): void {
+    if (!this.over) this.#refuse('internal', because, null);
+  }
+
   #decided(decision: Decision): void {
     if (this.over) return;
+    this.client.decided();
     this.decision = decision;
     if (decision.kind === 'answer') {
       this.client.answer(this, decision);
@@ -103,7 +109,6 @@ export class Exchange implements UpstreamUser {
     this.#basePath = member.spec.basePath;
     member.target.acquire(this, runtime.spec.timeout.connectMs, fresh);
   }
-  #basePath = '';
 
   #setTarget(target: Target | null): void {
     if (this.#target !== null) this.#target.load--;
@@ -170,7 +175,7 @@ export class Exchange implements UpstreamUser {
       }
       after += `0\r\n${lines}\r\n`;
     }
-    const message = joined(before, piece, after);
+    const message = joined(before, piece, 0, piece.length, after);
     if (head !== '' && this.requestDone && IDEMPOTENT.has(this.facts.method)) this.#resend = message;
     this.#sent(upstream, upstream.write(message));
   }
@@ -223,7 +228,7 @@ export class Exchange implements UpstreamUser {
     client.consume(next);
     this.requestDone = this.#decoder.done;
     this.bytesIn += to - from;
-    if (this.bytesIn > this.#context.limits.bodyBytes) return FAULT.bodyLong;
+    if (this.bytesIn - this.facts.text.length > this.#context.limits.bodyBytes) return FAULT.bodyLong;
     return input.subarray(from, to);
   }
 
@@ -371,14 +376,14 @@ export class Exchange implements UpstreamUser {
   }
 }
 
-/** One message from text, bytes and text: a latin1 string while it is small, else one buffer. */
-export function joined(before: string, piece: Buffer, after: string): string | Buffer {
-  const total = before.length + piece.length + after.length;
-  if (total <= STRING_BYTES_MAX)
-    return piece.length === 0 ? before + after : before + piece.toString('latin1', 0, piece.length) + after;
+/** One message from text, the bytes `buf[from, to)` and text: a latin1 string while it is small, else one buffer. */
+export function joined(before: string, buf: Buffer, from: number, to: number, after: string): string | Buffer {
+  if (to === from) return before + after;
+  const total = before.length + to - from + after.length;
+  if (total <= STRING_BYTES_MAX) return before + buf.toString('latin1', from, to) + after;
   const message = Buffer.allocUnsafe(total);
   message.write(before, 0, 'latin1');
-  piece.copy(message, before.length);
+  buf.copy(message, before.length, from, to);
   if (after !== '') message.write(after, total - after.length, 'latin1');
   return message;
 }

@@ -8,6 +8,8 @@ export interface WireLimits extends HeadLimits {
   readonly headMs: number;
   /** Between two requests. */
   readonly keepAliveMs: number;
+  /** An awaited decision. */
+  readonly decideMs: number;
   /** Between two pieces of a request body. */
   readonly bodyGapMs: number;
   /** A body slower than this on average, after one `bodyGapMs`, is refused with 408. */
@@ -37,6 +39,7 @@ export const DEFAULT_LIMITS: WireLimits = {
   bodyBytes: 1_073_741_824,
   headMs: 10_000,
   keepAliveMs: 75_000,
+  decideMs: 30_000,
   bodyGapMs: 30_000,
   bodyBytesPerSecond: 256,
   sendStallMs: 60_000,

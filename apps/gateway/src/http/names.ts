@@ -21,7 +21,8 @@ export const KIND = {
   webSocketVersion: 16,
   date: 17,
   webSocketAccept: 18,
-  kinds: 19,
+  keepAlive: 19,
+  kinds: 20,
 } as const;
 
 const HOP_BY_HOP: readonly (readonly [string, number])[] = [
@@ -31,7 +32,7 @@ const HOP_BY_HOP: readonly (readonly [string, number])[] = [
   ['upgrade', KIND.upgrade],
   ['trailer', KIND.trailer],
   ['te', KIND.te],
-  ['keep-alive', KIND.drop],
+  ['keep-alive', KIND.keepAlive],
   ['proxy-connection', KIND.drop],
 ];
 

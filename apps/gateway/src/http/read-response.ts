@@ -16,6 +16,13 @@ export interface ResponseHead {
   readonly nominated: readonly string[] | null;
 }
 
+/** What `Keep-Alive: timeout=N` promises, less a second for the race; 0 = nothing. */
+export function keepAliveMs(scanner: HeadScanner, text: string): number {
+  if (scanner.at[KIND.keepAlive] === 0) return 0;
+  const found = /(?:^|[,; ])timeout=([0-9]{1,6})/i.exec(scanner.value(text, scanner.at[KIND.keepAlive]! - 1));
+  return found === null ? 0 : Math.max(Number(found[1]) * 1000 - 1000, 500);
+}
+
 /** RFC 9112 §6.3 for responses, strictly: an answer that two readers could cut differently is none. Or a fault. */
 export function readResponse(scanner: HeadScanner, text: string, method: string): ResponseHead | number {
   const { status } = scanner;

@@ -4,7 +4,7 @@ import { joined } from './exchange.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { CR, LF } from './grammar.ts';
 import { KIND } from './names.ts';
-import { type ResponseHead, readResponse } from './read-response.ts';
+import { keepAliveMs, type ResponseHead, readResponse } from './read-response.ts';
 import { type ClientFraming, clientFraming, relayHead } from './relay-head.ts';
 import { trailerLines } from './trailers.ts';
 import { beginTunnel } from './tunnel.ts';
@@ -136,9 +136,10 @@ export class ResponseRelay {
     };
     let before = relayHead(scanner, text, text.length, head, options);
     exchange.status = head.status;
+    if (!exchange.upstream!.reused) exchange.upstream!.keepAliveMs = keepAliveMs(scanner, text);
     this.started = true;
     if (this.#framing === 'chunked' && to > from) before += `${(to - from).toString(16)}\r\n`;
-    this.#send(joined(before, buf.subarray(from, to), suffix));
+    this.#send(joined(before, buf, from, to, suffix));
   }
 
   #body(buf: Buffer, from: number, end: number): void {
@@ -158,7 +159,7 @@ export class ResponseRelay {
     }
     if (to === from && suffix === '' && !this.#done) return;
     const before = this.#framing === 'chunked' && to > from ? `${(to - from).toString(16)}\r\n` : '';
-    this.#send(joined(before, buf.subarray(from, to), suffix));
+    this.#send(joined(before, buf, from, to, suffix));
   }
 
   #leftover = false;

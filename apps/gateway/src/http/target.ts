@@ -14,12 +14,23 @@ interface Waiting {
   readonly sinceMs: number;
 }
 
+/** What all targets of a worker have in common. */
+export interface TargetShared {
+  readonly wheel: TimerWheel;
+  readonly limits: WireLimits;
+  readonly onFault: (error: unknown) => void;
+  /** Authorities for TLS upstreams besides the system's; null = those only. */
+  readonly ca: readonly string[] | null;
+}
+
 /** One address to send to: its connections, its queue, its health. Shared by all upstreams that name it, kept over plans. */
 export class Target {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
   readonly wheel: TimerWheel;
+  readonly onFault: (error: unknown) => void;
+  readonly ca: readonly string[] | null;
   readonly lookup: net.LookupFunction | null;
   /** What an HTTP/1.0 request without Host is sent with. */
   readonly authority: string;
@@ -37,20 +48,15 @@ export class Target {
   #openMs = 0;
   #probing = false;
 
-  constructor(
-    host: string,
-    port: number,
-    tls: boolean,
-    lookup: net.LookupFunction | null,
-    wheel: TimerWheel,
-    limits: WireLimits,
-  ) {
+  constructor(host: string, port: number, tls: boolean, lookup: net.LookupFunction | null, shared: TargetShared) {
     this.host = host;
     this.port = port;
     this.tls = tls;
     this.lookup = lookup;
-    this.wheel = wheel;
-    this.#limits = limits;
+    this.wheel = shared.wheel;
+    this.onFault = shared.onFault;
+    this.ca = shared.ca;
+    this.#limits = shared.limits;
     const name = host.includes(':') ? `[${host}]` : host;
     this.authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
   }
@@ -111,7 +117,11 @@ export class Target {
       return;
     }
     this.#idle.push(connection);
-    this.wheel.set(connection, this.#limits.upstreamKeepAliveMs);
+    const { upstreamKeepAliveMs } = this.#limits;
+    this.wheel.set(
+      connection,
+      connection.keepAliveMs > 0 ? Math.min(connection.keepAliveMs, upstreamKeepAliveMs) : upstreamKeepAliveMs,
+    );
   }
 
   #nextWaiting(): Waiting | null {

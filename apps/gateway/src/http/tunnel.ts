@@ -5,9 +5,12 @@ import type { HeadScanner } from './head-scanner.ts';
 import { KIND } from './names.ts';
 import type { UpgradedStream } from './upgraded-streams.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
+import { closeFrame, FrameTracker } from './websocket-frames.ts';
 import type { WireContext } from './wire-context.ts';
 
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+/** How long a condemned stream may take to reach the end of a frame and to close by itself. */
+const CLOSE_MS = 900;
 
 /**
  * 101: if it answers a WebSocket handshake that we forwarded, and proves it (RFC 6455 §4.2.2), both connections become one stream.
@@ -41,14 +44,17 @@ export function beginTunnel(
   exchange.status = 101;
   const tunnel = new Tunnel(exchange, client, upstream, context);
   upstream.user = tunnel;
-  client.tunnel = tunnel;
+  client.beginTunnel(tunnel);
   client.write(`${head}\r\n`);
   if (early.length > 0) tunnel.upstreamData(early, early.length);
-  tunnel.fromClient(client.takeInput());
+  // Frames that the client sent along with its handshake.
+  const waiting = client.takeInput();
+  if (waiting !== null) tunnel.fromClient(waiting);
+  context.upgraded.add(tunnel);
   return true;
 }
 
-/** Bytes both ways until one side ends, is idle for too long, or somebody closes it. */
+/** Bytes both ways until one side ends, is idle for too long, or the stream is condemned. */
 export class Tunnel implements UpstreamUser, UpgradedStream {
   readonly principal: string | null;
   readonly facts: Exchange['facts'];
@@ -57,6 +63,11 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   readonly #upstream: UpstreamConnection;
   readonly #context: WireContext;
   readonly #openedMs: number;
+  readonly #fromClient = new FrameTracker();
+  readonly #fromUpstream = new FrameTracker();
+  #condemned: { readonly code: number; readonly reason: string } | null = null;
+  #clientTold = false;
+  #upstreamTold = false;
   #over = false;
 
   constructor(exchange: Exchange, client: ClientConnection, upstream: UpstreamConnection, context: WireContext) {
@@ -67,24 +78,26 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     this.#openedMs = context.wheel.nowMs;
     this.facts = exchange.facts;
     this.principal = exchange.forward.principal;
-    context.upgraded.add(this);
+    upstream.deadline(0);
     this.#touch();
   }
 
   #touch(): void {
+    if (this.#condemned !== null) return;
     const { limits, wheel } = this.#context;
     const lifeLeftMs = this.#openedMs + limits.tunnelLifeMs - wheel.nowMs;
-    this.#upstream.deadline(0);
     wheel.set(this.#client, Math.max(1, Math.min(limits.tunnelIdleMs, lifeLeftMs)));
   }
 
   attach(): void {}
 
-  fromClient(bytes: Buffer | null): void {
-    if (this.#over || bytes === null || bytes.length === 0) return;
-    this.#exchange.bytesIn += bytes.length;
+  fromClient(bytes: Buffer): void {
+    if (this.#over || this.#upstreamTold) return;
     this.#touch();
-    if (!this.#upstream.write(bytes)) this.#client.block(true);
+    const to = this.#fromClient.advance(bytes, 0, bytes.length, this.#condemned !== null);
+    this.#exchange.bytesIn += to;
+    if (!this.#upstream.write(to === bytes.length ? bytes : bytes.subarray(0, to))) this.#client.block(true);
+    if (this.#condemned !== null) this.#tellUpstream();
   }
 
   upstreamDrain(): void {
@@ -92,14 +105,44 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   }
 
   upstreamData(buf: Buffer, length: number): void {
-    if (this.#over) return;
-    this.#exchange.bytesOut += length;
+    if (this.#over || this.#clientTold) return;
     this.#touch();
-    if (!this.#client.write(Buffer.from(buf.subarray(0, length)))) this.#upstream.pause();
+    const to = this.#fromUpstream.advance(buf, 0, length, this.#condemned !== null);
+    this.#exchange.bytesOut += to;
+    if (!this.#client.write(Buffer.from(buf.subarray(0, to)))) this.#upstream.pause();
+    if (this.#condemned !== null) this.#tellClient();
   }
 
   clientDrained(): void {
     this.#upstream.resume();
+  }
+
+  /** A condemned stream closes where frames end, on both sides; a side that is inside a frame has until the deadline. */
+  close(code: number, reason: string): void {
+    if (this.#over || this.#condemned !== null) return;
+    this.#condemned = { code, reason };
+    this.#context.wheel.set(this.#client, CLOSE_MS);
+    this.#tellClient();
+    this.#tellUpstream();
+  }
+
+  #tellClient(): void {
+    if (this.#over || this.#clientTold || !this.#fromUpstream.atBoundary) return;
+    this.#clientTold = true;
+    this.#client.write(closeFrame(this.#condemned!.code, this.#condemned!.reason, null));
+    this.#told();
+  }
+
+  #tellUpstream(): void {
+    if (this.#over || this.#upstreamTold || !this.#fromClient.atBoundary) return;
+    this.#upstreamTold = true;
+    const mask = Buffer.from(this.#context.trace.spanId().slice(0, 8), 'hex');
+    this.#upstream.write(closeFrame(this.#condemned!.code, this.#condemned!.reason, mask));
+    this.#told();
+  }
+
+  #told(): void {
+    if (this.#clientTold && this.#upstreamTold) this.end(this.#condemned!.reason);
   }
 
   upstreamEnd(): void {
@@ -111,20 +154,14 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   }
 
   onDeadline(): void {
-    this.end('idle or lifetime limit');
-  }
-
-  close(_code: number, reason: string): void {
-    this.end(reason);
+    this.end(this.#condemned?.reason ?? 'idle or lifetime limit');
   }
 
   end(because: string): void {
     if (this.#over) return;
     this.#over = true;
     this.#context.upgraded.remove(this);
-    this.#upstream.user = null;
-    this.#upstream.socket.end();
-    this.#upstream.destroy();
+    this.#upstream.finishWriting();
     this.#exchange.finish(because);
     this.#client.endTunnel();
   }

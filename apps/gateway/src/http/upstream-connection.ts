@@ -35,6 +35,8 @@ export class UpstreamConnection implements Timed {
   readonly target: Target;
   readonly socket: net.Socket;
   readonly openedMs: number;
+  /** How long the other side says it keeps the connection; 0 = it does not say. */
+  keepAliveMs = 0;
   #paused = false;
 
   constructor(target: Target, user: UpstreamUser | null, connectMs: number) {
@@ -42,19 +44,22 @@ export class UpstreamConnection implements Timed {
     this.user = user;
     this.openedMs = target.wheel.nowMs;
     const onread = { buffer: readBuffer, callback: (length: number, buf: Uint8Array) => this.#data(length, buf as Buffer) };
-    const { host, port } = target;
-    const lookup = target.lookup;
-    this.socket = target.tls
-      ? tls.connect({
-          host,
-          port,
-          ...(net.isIP(host) === 0 && { servername: host }),
-          ...(lookup !== null && { lookup }),
-          ALPNProtocols: ['http/1.1'],
-          onread,
-        } as tls.ConnectionOptions)
-      : net.connect({ host, port, noDelay: true, ...(lookup !== null && { lookup }), onread });
-    if (target.tls) this.socket.setNoDelay(true);
+    const { host, port, lookup } = target;
+    const address = { host, port, onread, ...(lookup !== null && { lookup }) };
+    if (target.tls) {
+      const { ca } = target;
+      const secure = {
+        ALPNProtocols: ['http/1.1'],
+        minVersion: 'TLSv1.2' as const,
+        ...(net.isIP(host) === 0 && { servername: host }),
+      };
+      this.socket = tls.connect({
+        ...address,
+        ...secure,
+        ...(ca !== null && { ca: [...tls.rootCertificates, ...ca] }),
+      } as tls.ConnectionOptions);
+      this.socket.setNoDelay(true);
+    } else this.socket = net.connect({ ...address, noDelay: true });
     this.socket.on(target.tls ? 'secureConnect' : 'connect', () => this.#open());
     this.socket.on('drain', () => this.user?.upstreamDrain());
     this.socket.on('end', () => this.#end());
@@ -74,7 +79,14 @@ export class UpstreamConnection implements Timed {
     const { user } = this;
     // Bytes that nobody asked for: whatever they are, they must not become the next response.
     if (user === null) this.destroy();
-    else user.upstreamData(buf, length);
+    else {
+      try {
+        user.upstreamData(buf, length);
+      } catch (error) {
+        this.target.onFault(error);
+        this.#gone('a fault of the gateway');
+      }
+    }
     return true;
   }
 
@@ -141,6 +153,15 @@ export class UpstreamConnection implements Timed {
     this.reused = true;
     this.resume();
     this.target.release(this);
+  }
+
+  /** What was written still goes out; nothing is read any more. */
+  finishWriting(): void {
+    if (this.closed) return;
+    this.user = null;
+    this.resume();
+    this.socket.end();
+    this.target.wheel.set(this, 1000);
   }
 
   /** Never to be used again. The user, if any, is not told. */

@@ -1,7 +1,8 @@
+import net from 'node:net';
 import type { CompiledTarget, CompiledUpstream, Plan } from '@fluxgate/policy';
-import type { WireLimits } from './limits.ts';
-import { Target } from './target.ts';
-import type { TimerWheel } from './timer-wheel.ts';
+import { HealthCheck } from './health.ts';
+import { type Resolve, Resolver } from './resolver.ts';
+import { Target, type TargetShared } from './target.ts';
 
 /** A target in its role in one upstream. */
 export interface Member {
@@ -17,28 +18,66 @@ export interface UpstreamRuntime {
   readonly current: number[];
 }
 
-/** From the plan's upstreams to targets that outlive plans. */
+/** From the plan's upstreams to targets that outlive plans: connections, circuits and health stay where the address stays. */
 export class UpstreamDirectory {
   readonly #targets = new Map<string, Target>();
-  #runtimes = new WeakMap<CompiledUpstream, UpstreamRuntime>();
-  readonly #wheel: TimerWheel;
-  readonly #limits: WireLimits;
+  readonly #runtimes = new WeakMap<CompiledUpstream, UpstreamRuntime>();
+  readonly #checks = new Map<string, HealthCheck>();
+  readonly #resolver: Resolver;
+  readonly #shared: TargetShared;
 
-  constructor(wheel: TimerWheel, limits: WireLimits) {
-    this.#wheel = wheel;
-    this.#limits = limits;
+  constructor(shared: TargetShared, resolve: Resolve) {
+    this.#shared = shared;
+    this.#resolver = new Resolver(
+      resolve,
+      shared.limits.dnsTtlMs,
+      () => shared.wheel.nowMs,
+      (host, addresses) => {
+        for (const target of this.#targets.values()) {
+          if (target.host === host) target.dropIdle((address) => address !== undefined && addresses.has(address));
+        }
+      },
+    );
   }
 
   setPlan(plan: Plan): void {
     const named = new Set<Target>();
+    const checks = new Map<string, HealthCheck>();
     for (const route of plan.routes) {
-      if (route.upstream !== null) for (const member of this.runtimeOf(route.upstream).members) named.add(member.target);
+      if (route.upstream === null) continue;
+      for (const member of this.runtimeOf(route.upstream).members) {
+        named.add(member.target);
+        this.#check(route.upstream, member.target, checks);
+      }
     }
+    for (const [key, check] of this.#checks) {
+      if (checks.has(key)) continue;
+      check.stop();
+      this.#checks.delete(key);
+    }
+    const hosts = new Set<string>();
     for (const [key, target] of this.#targets) {
-      if (named.has(target)) continue;
+      if (named.has(target)) {
+        hosts.add(target.host);
+        continue;
+      }
       target.retire();
       this.#targets.delete(key);
     }
+    this.#resolver.forget(hosts);
+  }
+
+  #check(upstream: CompiledUpstream, target: Target, wanted: Map<string, HealthCheck>): void {
+    const { health, timeout } = upstream;
+    if (health === null) return;
+    const key = `${target.tls} ${target.authority} ${health.path} ${health.intervalMs}`;
+    let check = this.#checks.get(key);
+    if (check === undefined) {
+      const answerMs = Math.min(timeout.firstByteMs, Math.max(health.intervalMs, 1000));
+      check = new HealthCheck(target, { ...health, connectMs: timeout.connectMs, answerMs }, this.#shared.limits);
+      this.#checks.set(key, check);
+    }
+    wanted.set(key, check);
   }
 
   runtimeOf(spec: CompiledUpstream): UpstreamRuntime {
@@ -58,26 +97,33 @@ export class UpstreamDirectory {
     const key = `${spec.tls ? 'https' : 'http'} ${spec.host} ${spec.port}`;
     let target = this.#targets.get(key);
     if (target === undefined) {
-      target = new Target(spec.host, spec.port, spec.tls, null, this.#wheel, this.#limits);
+      target = new Target(spec.host, spec.port, spec.tls, net.isIP(spec.host) === 0 ? this.#resolver.lookup : null, this.#shared);
       this.#targets.set(key, target);
     }
     return target;
   }
 
-  get targets(): Iterable<Target> {
-    return this.#targets.values();
+  /** Every target with what an operator wants to see of it. */
+  *stats(): Generator<{
+    readonly authority: string;
+    readonly connections: number;
+    readonly load: number;
+    readonly healthy: boolean;
+    readonly available: boolean;
+  }> {
+    for (const { authority, connections, load, healthy, available } of this.#targets.values()) {
+      yield { authority, connections, load, healthy, available };
+    }
   }
 
-  /** Called every second or so. */
+  /** Called about once a second. */
   sweep(): void {
     for (const target of this.#targets.values()) target.expireQueue();
-  }
-
-  closeIdle(): void {
-    for (const target of this.#targets.values()) target.dropIdle(() => false);
+    this.#resolver.refresh();
   }
 
   destroyAll(): void {
+    for (const check of this.#checks.values()) check.stop();
     for (const target of this.#targets.values()) target.destroyAll();
   }
 }

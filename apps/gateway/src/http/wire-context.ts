@@ -22,6 +22,8 @@ export interface WireContext {
   readonly decide: Decide;
   readonly answerRefusal: AnswerRefusal;
   readonly record: RecordExchange;
+  /** Something threw that should not have. */
+  readonly onFault: (error: unknown) => void;
   readonly clock: WireClock;
   readonly limits: WireLimits;
   readonly wheel: TimerWheel;

@@ -1,4 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import net from 'node:net';
+import tls from 'node:tls';
 import { type Address, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
 import type { AnswerRefusal, Decide, Record as RecordExchange, Wire } from '../seam.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -7,6 +9,7 @@ import { DEFAULT_LIMITS, type WireLimits } from './limits.ts';
 import { requestNames, responseNames } from './names.ts';
 import type { ReadContext } from './read-request.ts';
 import { DateLine } from './relay-head.ts';
+import type { Resolve } from './resolver.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { TracePool } from './trace.ts';
 import { type UpgradedStream, UpgradedStreams } from './upgraded-streams.ts';
@@ -27,20 +30,65 @@ export interface WireOptions {
   /** Told of every stream that a handshake opened, and of its end. */
   readonly onUpgrade?: (stream: UpgradedStream) => void;
   readonly onUpgradeClosed?: (stream: UpgradedStream) => void;
+  /** A fault of ours that cost one connection. */
+  readonly onFault?: (error: unknown) => void;
+  /** Addresses of an upstream's name; the system's resolver unless given. */
+  readonly resolve?: Resolve;
+  /** PEM authorities that TLS upstreams may be signed by, besides the well-known ones. */
+  readonly upstreamCa?: readonly string[];
+}
+
+/** A certificate with its key, PEM; names it is for, the first of the list being the default. */
+export interface ServingCertificate {
+  readonly cert: string;
+  readonly key: string;
+  /** Lower-case host names, `*.example.com` for one label; empty: only as the default. */
+  readonly names: readonly string[];
+}
+
+export interface ListenOptions {
+  readonly tls?: readonly ServingCertificate[];
+}
+
+/** What the engine offers beyond the seam. */
+export interface WireEngine extends Wire {
+  listen(port: number, host: string, options?: ListenOptions): Promise<number>;
+  /** New certificates for all TLS listeners; connections that are open keep theirs. */
+  setCertificates(certificates: readonly ServingCertificate[]): void;
+  /** Closes upgraded streams, e.g. of a revoked credential: code 4401 at the next frame boundary. Answers how many. */
+  closeStreams(condemned: (stream: UpgradedStream) => boolean, code: number, reason: string): number;
+  stats(): WireStats;
+}
+
+export interface WireStats {
+  readonly clients: number;
+  readonly streams: number;
+  readonly targets: readonly {
+    readonly authority: string;
+    readonly connections: number;
+    readonly load: number;
+    readonly healthy: boolean;
+    readonly available: boolean;
+  }[];
 }
 
 const TICK_MS = 50;
-const SWEEP_TICKS = 20;
+const SWEEP_TICKS = 10;
 const NOWHERE: Address = [0, 0, 0, 0];
+const systemResolve: Resolve = (host) => lookup(host, { all: true });
 
 /** The HTTP/1.1 engine of one worker: both sides on sockets, every byte judged by one grammar (RFC 9112). */
-export function createWire(options: WireOptions): Wire {
+export function createWire(options: WireOptions): WireEngine {
   const limits: WireLimits = { ...DEFAULT_LIMITS, ...options.limits };
   const { clock } = options;
-  const wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
-  const upstreams = new UpstreamDirectory(wheel, limits);
-  const trace = new TracePool(options.random);
   const nothing = () => {};
+  const onFault = options.onFault ?? nothing;
+  const wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
+  const upstreams = new UpstreamDirectory(
+    { wheel, limits, onFault, ca: options.upstreamCa ?? null },
+    options.resolve ?? systemResolve,
+  );
+  const trace = new TracePool(options.random);
   const upgraded = new UpgradedStreams(options.onUpgrade ?? nothing, options.onUpgradeClosed ?? nothing);
   const readContext = (plan: Plan): ReadContext => ({
     names: requestNames(plan.identityHeaders),
@@ -54,6 +102,7 @@ export function createWire(options: WireOptions): Wire {
     decide: options.decide,
     answerRefusal: options.answerRefusal,
     record: options.record,
+    onFault,
     clock,
     limits,
     wheel,
@@ -78,7 +127,8 @@ export function createWire(options: WireOptions): Wire {
   timer.unref();
 
   const servers: net.Server[] = [];
-  const accept = (socket: net.Socket): void => {
+  const tlsServers: tls.Server[] = [];
+  const accept = (socket: net.Socket, scheme: 'http' | 'https'): void => {
     if (clients.size >= limits.clients || context.draining) {
       socket.destroy();
       return;
@@ -88,11 +138,24 @@ export function createWire(options: WireOptions): Wire {
     clients.add(
       new ClientConnection(
         socket,
-        { address, text: formatAddress(address), scheme: 'http', vpcEndpoint: null, trusted },
+        { address, text: formatAddress(address), scheme, vpcEndpoint: null, trusted },
         context,
         forget,
       ),
     );
+  };
+  const serverOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
+
+  const createServer = (listen: ListenOptions): net.Server => {
+    if (listen.tls === undefined) return net.createServer(serverOptions, (socket) => accept(socket, 'http'));
+    const server = tls.createServer(
+      { ...serverOptions, ALPNProtocols: ['http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: limits.headMs },
+      (socket) => accept(socket, 'https'),
+    );
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    serve(server, listen.tls);
+    tlsServers.push(server);
+    return server;
   };
 
   return {
@@ -101,21 +164,26 @@ export function createWire(options: WireOptions): Wire {
       upstreams.setPlan(plan);
     },
 
-    listen(port, host) {
-      const server = net.createServer(
-        { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 },
-        accept,
-      );
+    listen(port, host, listen = {}) {
+      const server = createServer(listen);
       servers.push(server);
       return new Promise((resolve, reject) => {
         server.once('error', reject);
         server.listen({ port, host, backlog: 4096, reusePort: options.reusePort ?? true }, () => {
           server.off('error', reject);
-          server.on('error', nothing);
+          server.on('error', onFault);
           resolve((server.address() as net.AddressInfo).port);
         });
       });
     },
+
+    setCertificates(certificates) {
+      for (const server of tlsServers) serve(server, certificates);
+    },
+
+    closeStreams: (condemned, code, reason) => upgraded.closeWhere(condemned, code, reason),
+
+    stats: () => ({ clients: clients.size, streams: upgraded.size, targets: [...upstreams.stats()] }),
 
     async drain(deadlineMs) {
       context.draining = true;
@@ -128,4 +196,12 @@ export function createWire(options: WireOptions): Wire {
       clearInterval(timer);
     },
   };
+}
+
+/** The first certificate answers whoever names no other. */
+function serve(server: tls.Server, certificates: readonly ServingCertificate[]): void {
+  const [first, ...others] = certificates;
+  if (first === undefined) throw new Error('a TLS listener needs a certificate');
+  server.setSecureContext({ cert: first.cert, key: first.key, minVersion: 'TLSv1.2' });
+  for (const one of others) for (const name of one.names) server.addContext(name, { cert: one.cert, key: one.key });
 }
