@@ -73,7 +73,6 @@ class RolledBack extends Error {
 }
 
 const SUMMARY_MAX = 200;
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * The only way operations write: one transaction with business rows, state records, audit and idempotency key, or
@@ -105,7 +104,7 @@ export function createWrite(
           await idempotency?.keep(tx, draft.value);
           return {
             value: draft.value,
-            records: draft.records.map((record) => ({ ...record, payload: record.payload ?? NO_BYTES })),
+            records: draft.records,
             urgent: draft.urgent ?? false,
             summary: draft.records.slice(0, SUMMARY_MAX).map(({ op, kind, id }) => ({ op, kind: entityName(kind), id })),
             audit: draft.audit.map((entry) => ({ action, ...entry })),

@@ -5,11 +5,10 @@ export interface Metrics {
   request(operation: string, status: number, seconds: number): void;
   authFailure(): void;
   job(name: string, outcome: 'done' | 'failed'): void;
-  nodes(count: number): void;
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-export function createMetrics(version: string): Metrics {
+export function createMetrics(version: string, nodes: () => number): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const requests = new Counter({
@@ -36,7 +35,14 @@ export function createMetrics(version: string): Metrics {
     labelNames: ['job', 'outcome'],
     registers,
   });
-  const connected = new Gauge({ name: 'fluxgate_sync_nodes', help: 'Nodes connected to this control plane', registers });
+  new Gauge({
+    name: 'fluxgate_sync_nodes',
+    help: 'Nodes connected to this control plane',
+    registers,
+    collect() {
+      this.set(nodes());
+    },
+  });
   new Gauge({ name: 'fluxgate_build_info', help: 'Version of this program', labelNames: ['version'], registers }).set(
     { version },
     1,
@@ -48,7 +54,6 @@ export function createMetrics(version: string): Metrics {
     },
     authFailure: () => failures.inc(),
     job: (job, outcome) => jobs.inc({ job, outcome }),
-    nodes: (count) => connected.set(count),
     text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
 }

@@ -1,7 +1,7 @@
 import { openRotation, rotateVersions } from '@fluxgate/policy';
 import type { Key, Rotation, RotationPolicy } from '@fluxgate/protocol/admin';
 import { newId } from '../door.ts';
-import { isProblem, type Problem } from '../problem.ts';
+import { isProblem, type Problem, problem } from '../problem.ts';
 import { readKeyContext } from '../realm/config.ts';
 import type { Services } from '../services.ts';
 import type { Done, Write } from '../write.ts';
@@ -26,6 +26,8 @@ export interface RotateOrder {
   readonly dryRun: boolean;
   readonly nowMs: number;
   readonly by: string;
+  /** Judged again under the lock: of several control planes that saw the key due, one rotates it. */
+  readonly onlyIfDue?: boolean;
 }
 
 export interface RotatedBody {
@@ -68,6 +70,8 @@ export async function rotateKey(
     if (isProblem(locked)) return locked;
     await settle(tx, locked, nowMs);
     const lineage = (await readLineage(tx, realm, locked.row.id)) as Lineage;
+    const dueAtTime = lineage.row.rotationDueAt?.getTime() ?? Number.POSITIVE_INFINITY;
+    if (order.onlyIfDue === true && dueAtTime > nowMs) return problem('conflict', 'the key is no longer due');
     const before = keyView(lineage, context.tiers, nowMs);
     const versions = versionsOf(lineage);
     const open = openRotation(versions, nowMs);

@@ -46,6 +46,7 @@ export interface Wishes {
   readonly routes?: readonly string[] | null | undefined;
   readonly quota?: Quota | null | undefined;
   readonly requestBudget?: number | null | undefined;
+  readonly rotation?: { readonly everyMs: number; readonly graceMs: number } | null | undefined;
 }
 
 /** What a schema cannot see: CIDRs, time zones, names of routes, the policy's budget. All mistakes at once. */
@@ -73,6 +74,13 @@ export function wishErrors(wishes: Wishes, terms: Terms, routeNames: ReadonlySet
       message: `"${wishes.quota.zone}" is not a time zone`,
       hint: 'write UTC, or an IANA name such as Europe/Berlin',
     });
+  if (wishes.rotation && wishes.rotation.graceMs >= wishes.rotation.everyMs) {
+    errors.push({
+      field: 'rotation.graceMs',
+      message: 'the grace is not shorter than the time between rotations',
+      hint: 'a key has at most two live versions: the grace must end before the next rotation',
+    });
+  }
   const { requestBudget } = wishes;
   if (
     terms.maxRequests !== null &&

@@ -1,5 +1,5 @@
-import { decodeRecords, generateSigningKey, stateCodec } from '@fluxgate/protocol/sync';
-import { type SecretStore, type StateCodec, StoreCorrupt } from '@fluxgate/stores';
+import { generateSigningKey, stateCodec } from '@fluxgate/protocol/sync';
+import type { SecretStore } from '@fluxgate/stores';
 import { type Database, ensureRealm, openDatabase } from '@fluxgate/stores/postgres';
 import { type Kek, LocalSecretStore, loadKek } from '@fluxgate/stores/secrets';
 import { createTokenDigest, type TokenDigest } from '../auth/token-digest.ts';
@@ -8,21 +8,6 @@ import type { Door } from '../door.ts';
 
 /** The realm that every installation has. */
 export const DEFAULT_REALM = 'live';
-
-/** The protocol's format as the stores take it. */
-export const codec: StateCodec = {
-  encodeRecords: (records) =>
-    stateCodec.encode(records.map((record) => (record.op === 'delete' ? { ...record, payload: null } : record))),
-  decodeRecords: (bytes) => {
-    const decoded = decodeRecords(bytes);
-    if (!decoded.ok) throw new StoreCorrupt(`a stored revision cannot be read: ${decoded.why}`);
-    return decoded.value.map((record) => ({ ...record, payload: record.payload ?? new Uint8Array(0) }));
-  },
-  entityHash: stateCodec.hash,
-  chainOf: stateCodec.chain,
-  addDigest: stateCodec.add,
-  subDigest: stateCodec.sub,
-};
 
 export interface Opened {
   readonly db: Database;
@@ -38,7 +23,7 @@ export async function open(
   onConnectionLost: (why: string) => void,
 ): Promise<Opened> {
   const kek = loadKek(config.kekFile);
-  const db = await openDatabase({ url: config.databaseUrl, codec, clock: door.nowMs, onConnectionLost });
+  const db = await openDatabase({ url: config.databaseUrl, codec: stateCodec, clock: door.nowMs, onConnectionLost });
   return { db, kek, tokenDigest: createTokenDigest(kek), secretsOf: secretStores(db, kek, door) };
 }
 

@@ -1,0 +1,55 @@
+import type { Services } from '../services.ts';
+import { type Retries, rotateDueKeys } from './automatic-rotation.ts';
+import { tidyRealm } from './tidy.ts';
+
+export interface Jobs {
+  /** Takes no new run; resolves when a running one has ended. */
+  stop(): Promise<void>;
+}
+
+const ROTATE_EVERY_MS = 30_000;
+const TIDY_EVERY_MS = 15 * 60_000;
+const PRUNE_EVERY_MS = 3_600_000;
+
+/** Background work of one control plane. A run that fails is logged and counted; the next one tries again. */
+export function startJobs(services: Services): Jobs {
+  const retries: Retries = { waits: new Map() };
+  const timers: NodeJS.Timeout[] = [];
+  const running = new Set<Promise<void>>();
+
+  const every = (name: string, intervalMs: number, work: () => Promise<unknown>): void => {
+    let busy = false;
+    const run = async (): Promise<void> => {
+      busy = true;
+      try {
+        await work();
+        services.metrics.job(name, 'done');
+      } catch (error) {
+        services.metrics.job(name, 'failed');
+        services.log.warn({ err: error, job: name }, 'a background job failed');
+      } finally {
+        busy = false;
+      }
+    };
+    const timer = setInterval(() => {
+      if (busy) return;
+      const one = run().finally(() => running.delete(one));
+      running.add(one);
+    }, intervalMs);
+    timers.push(timer);
+  };
+
+  every('rotate', ROTATE_EVERY_MS, () => rotateDueKeys(services, retries));
+  every('tidy', TIDY_EVERY_MS, async () => {
+    const realms = await services.db.prisma.realm.findMany({ select: { name: true } });
+    for (const { name } of realms) await tidyRealm(services, name);
+  });
+  every('prune', PRUNE_EVERY_MS, () => services.db.tidy(services.door.nowMs()));
+
+  return {
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all(running);
+    },
+  };
+}

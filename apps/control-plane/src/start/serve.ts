@@ -1,0 +1,93 @@
+import { defaultPrefixes } from '@fluxgate/stores/secrets';
+import { createNodeVerifier } from '../auth/node-identity.ts';
+import type { Config } from '../config.ts';
+import type { Door } from '../door.ts';
+import { createApp } from '../http/app.ts';
+import { createFailureLimit } from '../http/failures.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { createHub } from '../hub/index.ts';
+import { startJobs } from '../jobs/schedule.ts';
+import type { Log } from '../log.ts';
+import { handlers } from '../operations/index.ts';
+import type { Services } from '../services.ts';
+import { bootstrap } from './bootstrap.ts';
+import { listen } from './listen.ts';
+import { DEFAULT_REALM, open, openRealm } from './open.ts';
+
+/** How long running requests may still take after SIGTERM. */
+const DRAIN_MS = 8_000;
+
+export interface Running {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Opens, listens, starts the jobs. Everything that was opened is closed again when a later step fails. */
+export async function serve(
+  config: Config,
+  {
+    door,
+    log,
+    env,
+    version,
+  }: { readonly door: Door; readonly log: Log; readonly env: Services['env']; readonly version: string },
+): Promise<Running> {
+  const opened = await open(config, door, (why) => log.warn({ why }, 'a database connection broke'));
+  const { db, kek, secretsOf, tokenDigest } = opened;
+  const undo: (() => Promise<unknown>)[] = [() => db.close()];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    await openRealm(opened, door, DEFAULT_REALM);
+    const hub = createHub({
+      db,
+      kek,
+      secretsOf,
+      verifyNodeToken: createNodeVerifier(db.prisma, tokenDigest, door.nowMs),
+      clock: door.nowMs,
+      random: (count) => door.randomBytes(count),
+      log,
+    });
+    undo.push(() => hub.close());
+    const metrics = createMetrics(version, () => hub.connected);
+    const services: Services = {
+      db,
+      secretsOf,
+      prefixes: defaultPrefixes(config.secretsDir),
+      env,
+      nodes: hub,
+      tokenDigest,
+      door,
+      log,
+      metrics,
+      version,
+    };
+    if (config.bootstrapDir !== null && (await bootstrap(opened, config.bootstrapDir, door))) {
+      log.info({ dir: config.bootstrapDir }, 'made the first admin token and a node token');
+    }
+    let stopping = false;
+    const app = createApp(services, {
+      handlers,
+      failures: createFailureLimit(),
+      validateResponses: false,
+      stopping: () => stopping,
+      secure: config.tls !== null,
+    });
+    const listening = await listen(app, config, (server) => hub.attach(server));
+    undo.push(() => listening.close(DRAIN_MS));
+    const jobs = startJobs(services);
+    undo.push(() => jobs.stop());
+    log.info({ host: config.adminHost, port: listening.port, database: db.engine, version }, 'the control plane is ready');
+    return {
+      port: listening.port,
+      stop() {
+        stopping = true;
+        return close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
