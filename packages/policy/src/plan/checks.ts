@@ -6,8 +6,13 @@ export type CompiledCheck =
   | { readonly kind: 'all'; readonly of: readonly CompiledCheck[] }
   | { readonly kind: 'any'; readonly of: readonly CompiledCheck[] }
   | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
-  /** 503 `not_enforceable`, unless an alternative beside it passes. `nothing`: a route without any authentication that is not `auth: none`. */
-  | { readonly kind: 'unenforceable'; readonly what: 'jwt' | 'oauth2' | 'nothing' }
+  /** 503 `code`, unless an alternative beside it passes. `nothing`: a route without any authentication that is not `auth: none`. */
+  | {
+      readonly kind: 'unenforceable';
+      readonly what: 'jwt' | 'oauth2' | 'nothing';
+      /** `public_url_missing`: its callback URL could not be built, so it would be refused even where oauth2 is enforced. */
+      readonly code: 'not_enforceable' | 'public_url_missing';
+    }
   | { readonly kind: 'ip_allow'; readonly cidrs: CidrSet; readonly vpcEndpoints: readonly string[] }
   | {
       readonly kind: 'rate_limit';
@@ -56,13 +61,28 @@ export class LimitIds {
   }
 }
 
-function compileOne(one: Middleware, place: string, open: boolean, ids: LimitIds): CompiledCheck {
+/** What a middleware is compiled in: the same for all of a route. */
+interface Surroundings {
+  /** Nobody is identified on this route. */
+  readonly open: boolean;
+  readonly publicUrl: string | null;
+  readonly ids: LimitIds;
+}
+
+function compileOne(one: Middleware, place: string, around: Surroundings): CompiledCheck {
   switch (one.kind) {
     case 'api_key':
       return Object.freeze({ kind: 'api_key', scopes: Object.freeze([...one.scopes]), queryParameter: one.queryParameter });
     case 'jwt':
-    case 'oauth2':
-      return Object.freeze({ kind: 'unenforceable', what: one.kind });
+      return Object.freeze({ kind: 'unenforceable', what: 'jwt', code: 'not_enforceable' });
+    case 'oauth2': {
+      const noCallback = one.oauth2.redirectUri === null && around.publicUrl === null;
+      return Object.freeze({
+        kind: 'unenforceable',
+        what: 'oauth2',
+        code: noCallback ? 'public_url_missing' : 'not_enforceable',
+      });
+    }
     case 'ip_allow':
       return Object.freeze({
         kind: 'ip_allow',
@@ -73,17 +93,17 @@ function compileOne(one: Middleware, place: string, open: boolean, ids: LimitIds
     case 'rate_limit':
       return Object.freeze({
         kind: 'rate_limit',
-        id: ids.take(place),
+        id: around.ids.take(place),
         rate: Object.freeze({ ...one.rate }),
         burst: Math.max(1, one.burst),
         // Without authentication there is no key to count by.
-        by: open ? 'address' : one.by,
+        by: around.open ? 'address' : one.by,
         onAuthorityLoss: one.onAuthorityLoss,
       });
     case 'any_of':
       return Object.freeze({
         kind: 'any',
-        of: Object.freeze(one.of.map((each, i) => compileOne(each, `${place}.${i}`, open, ids))),
+        of: Object.freeze(one.of.map((each, i) => compileOne(each, `${place}.${i}`, around))),
       });
   }
 }
@@ -98,29 +118,38 @@ function rank(check: CompiledCheck): number {
 export interface CompiledAccess {
   readonly check: CompiledCheck | null;
   readonly needsAuth: boolean;
-  /** No request can pass, because every way leads through something this version does not enforce. */
-  readonly enforceable: boolean;
+  /** Set if no request can pass, because every way leads through something this version does not enforce. */
+  readonly refuses: 'not_enforceable' | 'public_url_missing' | null;
 }
 
-export function compileAccess(route: RouteSpec, inherited: Middleware | null, ids: LimitIds): CompiledAccess {
+export function compileAccess(
+  route: RouteSpec,
+  inherited: Middleware | null,
+  publicUrl: string | null,
+  ids: LimitIds,
+): CompiledAccess {
   const own = route.middleware.some(authenticates);
   const open = route.auth === 'none' && !own;
-  const checks = route.middleware.map((one, i) => compileOne(one, `route:${route.name}/${i}`, open, ids));
+  const around: Surroundings = { open, publicUrl, ids };
+  const checks = route.middleware.map((one, i) => compileOne(one, `route:${route.name}/${i}`, around));
   if (!open && !own) {
     checks.push(
       inherited === null
-        ? Object.freeze({ kind: 'unenforceable', what: 'nothing' })
-        : compileOne(inherited, `route:${route.name}/inherited`, false, ids),
+        ? Object.freeze({ kind: 'unenforceable', what: 'nothing', code: 'not_enforceable' })
+        : compileOne(inherited, `route:${route.name}/inherited`, around),
     );
   }
   const sorted = checks.map((check, i) => ({ check, i })).sort((a, b) => rank(a.check) - rank(b.check) || a.i - b.i);
   const of = Object.freeze(sorted.map((one) => one.check));
   const check: CompiledCheck | null = of.length > 1 ? Object.freeze({ kind: 'all', of }) : (of[0] ?? null);
-  return { check, needsAuth: !open, enforceable: check === null || canPass(check) };
+  return { check, needsAuth: !open, refuses: check === null ? null : obstacle(check) };
 }
 
-function canPass(check: CompiledCheck): boolean {
-  if (check.kind === 'unenforceable') return false;
-  if (check.kind === 'all') return check.of.every(canPass);
-  return check.kind !== 'any' || check.of.some(canPass);
+/** Why no request can pass, or null if one can. */
+function obstacle(check: CompiledCheck): CompiledAccess['refuses'] {
+  if (check.kind === 'unenforceable') return check.code;
+  if (check.kind === 'all') return check.of.map(obstacle).find((one) => one !== null) ?? null;
+  if (check.kind !== 'any') return null;
+  const each = check.of.map(obstacle);
+  return each.includes(null) ? null : (each[0] ?? 'not_enforceable');
 }

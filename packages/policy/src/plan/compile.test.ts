@@ -55,7 +55,7 @@ test('a block that is switched off is not inherited', () => {
   const off = settings({ jwt: jwtSettings({ enabled: false }) });
   expect(kinds(only({}, { settings: off }).check)).toBe('api_key');
   const none = only({}, { settings: settings({ apiKey: apiKeySettings({ enabled: false }) }) });
-  expect(none.check).toEqual({ kind: 'unenforceable', what: 'nothing' });
+  expect(none.check).toEqual({ kind: 'unenforceable', what: 'nothing', code: 'not_enforceable' });
 });
 
 test('a route that names its own authentication inherits nothing, also when it stands inside any_of', () => {
@@ -87,7 +87,7 @@ test('a route left open by mistake answers 503, it lets nobody through', () => {
   expect(forgotten).toMatchObject({
     refuses: 'not_enforceable',
     needsAuth: true,
-    check: { kind: 'unenforceable', what: 'nothing' },
+    check: { kind: 'unenforceable', what: 'nothing', code: 'not_enforceable' },
   });
 });
 
@@ -104,6 +104,15 @@ test('what cannot be enforced yet answers 503, unless an alternative can be', ()
   expect(only({ middleware: [{ kind: 'any_of', of: [byJwt, byOAuth2] }] }).refuses).toBe('not_enforceable');
   expect(only({ middleware: [{ kind: 'any_of', of: [byJwt, byKey] }] }).refuses).toBeNull();
   expect(only({ middleware: [byJwt], upstream: null }).refuses).toBe('not_enforceable');
+});
+
+test('a route whose callback URL cannot be built says that it is the public URL that is missing', () => {
+  const lost: Middleware = { kind: 'oauth2', oauth2: oauth2Settings({ redirectUri: null }) };
+  expect(only({ middleware: [lost] })).toMatchObject({ refuses: 'public_url_missing', check: { code: 'public_url_missing' } });
+  expect(only({ middleware: [lost] }, { settings: settings({ publicUrl: 'https://app.example.com' }) }).refuses).toBe(
+    'not_enforceable',
+  );
+  expect(only({ middleware: [{ kind: 'any_of', of: [lost, byKey] }] }).refuses).toBeNull();
 });
 
 test('an any_of without alternatives lets nobody through', () => {

@@ -96,10 +96,10 @@ export function compilePlan(config: RealmConfig): Plan {
 
   const inherited = inheritedAuthentication(config);
   const routes = config.routes.map((spec, index): CompiledRoute => {
-    const { check, needsAuth, enforceable } = compileAccess(spec, inherited, ids);
+    const access = compileAccess(spec, inherited, config.settings.publicUrl, ids);
     const upstream = upstreamOf(spec);
-    const refuses = !enforceable ? 'not_enforceable' : upstream === null ? 'no_upstream' : null;
-    return Object.freeze({ index, name: spec.name, spec, refuses, check, upstream, needsAuth });
+    const refuses = access.refuses ?? (upstream === null ? 'no_upstream' : null);
+    return Object.freeze({ index, name: spec.name, spec, refuses, check: access.check, upstream, needsAuth: access.needsAuth });
   });
   const table = buildRouteTable(
     routes.flatMap((route) => {
