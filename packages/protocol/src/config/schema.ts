@@ -137,7 +137,8 @@ export function flow(plain: Plain): string {
   if (plain instanceof Map && plain.size === 0) return '{}';
   if (plain instanceof Map) return `{ ${[...plain].map(([key, value]) => `${key}: ${flow(value)}`).join(', ')} }`;
   if (Array.isArray(plain)) return `[${plain.map(flow).join(', ')}]`;
-  return typeof plain === 'string' && !/^[A-Za-z0-9_./+-]+$/.test(plain) ? JSON.stringify(plain) : String(plain);
+  if (typeof plain !== 'string' || /^[A-Za-z0-9_./+-]+$/.test(plain)) return String(plain);
+  return plain.includes('"') && !plain.includes("'") ? `'${plain}'` : JSON.stringify(plain);
 }
 
 /** A map whose fields are known beforehand. The schema of a thing is one of these, beside the thing. */

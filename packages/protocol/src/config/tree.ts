@@ -1,4 +1,5 @@
 import {
+  Composer,
   type Document,
   isAlias,
   isMap,
@@ -6,7 +7,7 @@ import {
   isSeq,
   LineCounter,
   type Node,
-  parseAllDocuments,
+  Parser,
   visit,
   type YAMLError,
 } from 'yaml';
@@ -42,49 +43,71 @@ export interface ScalarTree {
   readonly isQuoted: boolean;
 }
 
-export const LIMITS = { fileChars: 4_000_000, documents: 20_000, nodes: 400_000, depth: 24, aliases: 100 } as const;
+/** 10 000 routes are one million characters. `flowDepth` bounds what the parser itself has to keep before this reader can count. */
+export const LIMITS = {
+  fileChars: 2_000_000,
+  documents: 20_000,
+  nodes: 400_000,
+  depth: 24,
+  flowDepth: 1000,
+  aliases: 100,
+} as const;
 
 const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/;
+const TOO_DEEP = 'lists and maps are nested too deeply to be read';
 
 /** The documents of one file that could be read; what could not is in the report. Empty documents are left out. */
 export function readDocuments(file: ConfigFile, report: Report): MapTree[] {
   const start: Place = { file: file.name, line: 1, column: 1 };
-  if (file.text.length > LIMITS.fileChars) {
-    report.error(start, 'too_large', `the file has more than ${LIMITS.fileChars} characters`, 'split it into several files');
+  const refuse = (message: string, remedy: string | null): MapTree[] => {
+    report.error(start, 'too_large', message, remedy);
     return [];
-  }
+  };
+  if (file.text.length > LIMITS.fileChars)
+    return refuse(`the file has more than ${LIMITS.fileChars} characters`, 'split it into several files');
+  if (isNestedBeyond(file.text, LIMITS.flowDepth)) return refuse(TOO_DEEP, null);
   const lines = new LineCounter();
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { file: file.name, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  let documents: Document[];
+  const composer = new Composer({
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: 'silent',
+  });
+  const budget = { nodes: LIMITS.nodes, aliases: LIMITS.aliases, isSpent: false };
+  const trees: MapTree[] = [];
+  let documents = 0;
   try {
-    const parsed = parseAllDocuments(file.text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      uniqueKeys: false,
-      intAsBigInt: false,
-      prettyErrors: false,
-      logLevel: 'silent',
-      lineCounter: lines,
-    });
-    documents = Array.isArray(parsed) ? parsed : [];
+    // One document at a time: a flood is left where it exceeds its bound.
+    for (const document of composer.compose(new Parser(lines.addNewLine).parse(file.text), false, file.text.length)) {
+      documents += 1;
+      if (documents > LIMITS.documents)
+        return refuse(`the file has more than ${LIMITS.documents} documents`, 'split it into several files');
+      const tree = readDocument(document, place, report, budget);
+      if (tree !== null) trees.push(tree);
+    }
   } catch (fault) {
     if (!(fault instanceof RangeError)) throw fault;
-    report.error(start, 'too_large', 'lists and maps are nested too deeply to be read', null);
-    return [];
+    return refuse(TOO_DEEP, null);
   }
-  if (documents.length > LIMITS.documents) {
-    report.error(start, 'too_large', `the file has more than ${LIMITS.documents} documents`, 'split it into several files');
-    return [];
+  return trees;
+}
+
+/** Counts brackets wherever they stand, and dashes in a row: text that is no bomb stays far below the bound. */
+function isNestedBeyond(text: string, depthMax: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === 0x5b || code === 0x7b) depth += 1;
+    else if ((code === 0x5d || code === 0x7d) && depth > 0) depth -= 1;
+    if (depth > depthMax) return true;
   }
-  const budget = { nodes: LIMITS.nodes, aliases: LIMITS.aliases, isSpent: false };
-  return documents.flatMap((document) => {
-    const tree = readDocument(document, place, report, budget);
-    return tree === null ? [] : [tree];
-  });
+  return new RegExp(`(?:[-?:] ){${depthMax}}`).test(text);
 }
 
 type Budget = { nodes: number; aliases: number; isSpent: boolean };
@@ -124,6 +147,7 @@ function createReader(document: Document, place: Where, report: Report, budget: 
     return null;
   };
   const read = (node: Node, depth: number): Tree | null => {
+    if (budget.isSpent) return null;
     const at = place(node.range?.[0] ?? 0);
     budget.nodes -= 1;
     if (budget.nodes < 0 || depth > LIMITS.depth)
@@ -197,6 +221,7 @@ const CLOSING_QUOTE = /closing ["']quote/;
 
 /** The parser may quote the file in its messages, and a secret may stand there: the quotation is cut. */
 function syntaxMessage(message: string): string {
+  if (/call stack/.test(message)) return TOO_DEEP;
   if (CLOSING_QUOTE.test(message)) return 'a quote is opened here and never closed';
   return `this is not YAML: ${message
     .split('\n')[0]!
