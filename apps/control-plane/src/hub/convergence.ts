@@ -87,7 +87,7 @@ const appliedIn = (session: Session, epoch: string) => (session.progress.epoch =
 
 /** The next change among the sessions of a realm. */
 function changeOf(hub: RealmHub): { orAfter(ms: number): Promise<void>; cancel(): void } {
-  let wake = () => undefined as void;
+  let wake: () => void = () => undefined;
   let happened = false;
   const watcher = () => {
     happened = true;

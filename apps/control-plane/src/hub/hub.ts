@@ -299,7 +299,7 @@ export function createHub(options: HubOptions): Hub {
     },
     disconnect,
     get connected() {
-      return [...sessions].filter(({ live }) => live).length;
+      return [...sessions].filter((session) => session.live && session.isOpen).length;
     },
     async close() {
       closing = true;
