@@ -28,7 +28,12 @@ export function promptOf(host: Host, settings: Settings): Prompt {
     confirm: async (question) => {
       if (settings.yes) return;
       if (!interactive)
-        throw usage(`${question} Say so with --yes`, { code: 'confirmation_required', field: '--yes', hint: 'Add --yes' });
+        throw usage('this needs a confirmation, and nobody can be asked', {
+          code: 'confirmation_required',
+          field: '--yes',
+          why: question,
+          hint: 'If that is meant: add --yes',
+        });
       const { default: confirm } = await import('@inquirer/confirm');
       if (!(await asked(confirm({ message: question, default: false }, context()))))
         throw interrupted('declined; nothing changed', { code: 'declined' });

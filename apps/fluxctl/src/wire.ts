@@ -41,13 +41,16 @@ const REASONS: Readonly<Record<string, string>> = {
 const isTls = (code: string, message: string): boolean =>
   /CERT|^ERR_TLS|^ERR_SSL|^EPROTO|^SELF_SIGNED|^UNABLE_TO|^HOSTNAME/.test(code) || /self.signed|certificate/i.test(message);
 
+type Cause = { readonly code?: unknown; readonly message?: unknown; readonly cause?: unknown; readonly errors?: unknown };
+const isCause = (value: unknown): value is Cause => typeof value === 'object' && value !== null;
+
 /** The innermost cause that carries a code, as undici and Node nest them. */
 function causeOf(error: unknown): { code: string; message: string } {
+  let best = { code: '', message: isCause(error) ? String(error.message) : String(error) };
   let at: unknown = error;
-  let best = { code: '', message: error instanceof Error ? error.message : String(error) };
-  for (let depth = 0; depth < 6 && at instanceof Error; depth++) {
-    if ('code' in at && typeof at.code === 'string') best = { code: at.code, message: at.message };
-    at = at instanceof AggregateError ? at.errors[0] : at.cause;
+  for (let depth = 0; depth < 6 && isCause(at); depth++) {
+    if (typeof at.code === 'string') best = { code: at.code, message: String(at.message) };
+    at = Array.isArray(at.errors) ? at.errors[0] : at.cause;
   }
   return best;
 }

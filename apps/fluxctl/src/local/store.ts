@@ -44,11 +44,18 @@ const textOr = (value: unknown, where: string): string | null => {
   throw new TypeError(`${where} must be text`);
 };
 
+/** A field that this version does not know would be lost when it writes the file again. */
+function onlyKnown(tree: Tree, known: readonly string[], where: string): void {
+  const odd = Object.keys(tree).find((field) => !known.includes(field));
+  if (odd !== undefined) throw new TypeError(`this fluxctl knows no field ${where}${odd}`);
+}
+
 function configOf(tree: unknown): Config {
   if (tree === null || tree === undefined) return EMPTY;
   if (!isTree(tree)) throw new TypeError('it must be a map');
   const version = tree['version'];
   if (version !== undefined && version !== 1) throw new TypeError(`version ${String(version)} is newer than this fluxctl`);
+  onlyKnown(tree, ['version', 'current', 'contexts'], '');
   const contexts: Record<string, Context> = {};
   const given = tree['contexts'] ?? {};
   if (!isTree(given)) throw new TypeError('contexts must be a map');
@@ -56,6 +63,7 @@ function configOf(tree: unknown): Config {
     const where = `contexts.${name}`;
     if (!CONTEXT_NAME.test(name)) throw new TypeError(`${where}: a name has letters, digits, . _ and -`);
     if (!isTree(raw)) throw new TypeError(`${where} must be a map`);
+    onlyKnown(raw, ['server', 'realm', 'credential'], `${where}.`);
     const server = textOr(raw['server'], `${where}.server`);
     if (server === null) throw new TypeError(`${where}.server is missing`);
     const credential = raw['credential'] ?? null;

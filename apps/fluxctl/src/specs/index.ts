@@ -24,18 +24,18 @@ export const GROUPS: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 export const NOUN_SUMMARY: Readonly<Record<string, string>> = {
-  keys: 'make, list, rotate and revoke API keys',
-  nodes: 'gateway nodes, and how far each has come',
-  auth: 'log in; prove that an endpoint is protected',
+  keys: 'Make, list, rotate and revoke API keys',
+  nodes: 'Gateway nodes, and how far each has come',
+  auth: 'Log in; prove that an endpoint is protected',
   oauth2: 'FluxGate as OAuth2 client of a provider',
-  tokens: 'admin tokens',
-  secrets: 'entries of the secret store',
-  routes: 'routes, and which one takes a request',
-  revisions: 'the revision log',
-  audit: 'who did what',
-  context: 'servers you work with',
-  'keys rotations': 'rotations that run or ran',
-  'nodes token': 'tokens with which nodes join',
+  tokens: 'Admin tokens',
+  secrets: 'Entries of the secret store',
+  routes: 'Routes, and which one takes a request',
+  revisions: 'The revision log',
+  audit: 'Who did what',
+  context: 'Servers you work with',
+  'keys rotations': 'Rotations that run or ran',
+  'nodes token': 'Tokens with which nodes join',
 };
 
 export const keyOf = (path: readonly string[]): string => path.join(' ');

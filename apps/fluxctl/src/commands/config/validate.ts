@@ -1,7 +1,7 @@
 import type { Diagnostic } from '@fluxgate/protocol/admin';
 import { command, type Needs } from '../../command.ts';
 import { EXIT } from '../../exit.ts';
-import { done, fail, none } from '../../outcome.ts';
+import { done, fail, text } from '../../outcome.ts';
 import { counted, diagnosticLines } from './diagnostics.ts';
 
 interface Validated {
@@ -29,24 +29,19 @@ export const validate = command<{ paths: readonly string[] }, Validated, Pick<Ne
   show: ({ valid, files, diagnostics, summary }) => {
     const errors = diagnostics.filter((one) => one.severity === 'error').length;
     const warnings = diagnostics.length - errors;
-    const lines = diagnosticLines(diagnostics);
     const inFiles = counted(files.length, 'file');
+    const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : '';
+    const found = `${counted(summary.routes, 'route')}, ${counted(summary.upstreams, 'upstream')}, ${counted(summary.tiers, 'tier')}`;
     return {
-      view: none,
+      view: text(
+        diagnosticLines(diagnostics)
+          .map((line) => `${line.text}\n`)
+          .join(''),
+      ),
       names: valid ? files : [],
-      before: valid
-        ? [
-            ...lines,
-            done(
-              `${inFiles} valid: ${counted(summary.routes, 'route')}, ${counted(summary.upstreams, 'upstream')}, ${counted(summary.tiers, 'tier')}${warnings > 0 ? `; ${counted(warnings, 'warning')}` : ''}`,
-            ),
-          ]
-        : [
-            ...lines,
-            fail(
-              `${counted(errors, 'mistake')} in ${inFiles}${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''} (exit 2)`,
-            ),
-          ],
+      after: [
+        valid ? done(`${inFiles} valid: ${found}${also}`) : fail(`${counted(errors, 'mistake')} in ${inFiles}${also} (exit 2)`),
+      ],
       exit: valid ? EXIT.done : EXIT.usage,
     };
   },
