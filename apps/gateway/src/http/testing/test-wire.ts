@@ -25,7 +25,7 @@ export type TestOptions = Partial<Pick<WireOptions, 'limits' | 'onUpgrade' | 're
 
 export const planFor = (upstream: UpstreamSpec, trustedProxies: readonly string[] = []): Plan =>
   compilePlan({
-    settings: { publicUrl: null, trustedProxies, listeners: [], apiKey: null, jwt: null, oauth2: null },
+    settings: { ...EMPTY_SETTINGS, trustedProxies },
     upstreams: [upstream],
     tiers: [],
     routes: [
@@ -61,8 +61,9 @@ export async function startTestWire(options: TestOptions = {}): Promise<TestWire
       name: 'all',
       targets: [{ url: `http://127.0.0.1:${backend.port}`, weight: 1 }],
       balance: 'round_robin',
-      timeout: { connectMs: 1000, firstByteMs: 2000, idleMs: 2000 },
+      timeout: { connectMs: 1000, firstByteMs: 2000, idleMs: 2000, totalMs: null },
       health: null,
+      ...PLAIN_UPSTREAM,
       ...options.upstream,
     },
     options.trustedProxies,
