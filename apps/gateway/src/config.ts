@@ -164,7 +164,7 @@ export const settings = {
     fallback: null,
     shown: 'one per core',
     required: false,
-    read: numberFrom(1, 256, 'a number of workers'),
+    read: numberFrom(1, 254, 'a number of workers'),
   },
   FLUXGATE_NODE_NAME: {
     yaml: 'node_name',

@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import type { LeaseHandles, RateHandles } from './memory/handles.ts';
+import { attachRates, type LeaseHandles, type RateHandles } from './memory/index.ts';
 import { createLog, type Log } from './status/log.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type Readiness, readiness } from './status/readiness.ts';
@@ -45,12 +45,15 @@ export interface CannotListen {
 }
 
 const SYNC_STOP_MS = 5000;
+/** Number under which main reads the rate memory; request workers are 0 … 253. */
+const MAIN_AS_WORKER = 254;
 
 /** Starts the threads of a node and keeps them alive: status server first, then the sync thread, then the workers. */
 export async function startNode(parts: NodeParts): Promise<RunningNode | CannotListen> {
   const { config, nowMs } = parts;
   const log = createLog(config.logLevel, parts.write, nowMs);
   const workers = parts.sharesPorts ? config.workers : 1;
+  const rates = attachRates(parts.rates, MAIN_AS_WORKER);
   let draining = false;
   let port: number | null = null;
 
@@ -58,6 +61,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     status: sync.status,
     workersServing: crew.serving,
     workersWanted: crew.wanted,
+    crowded: rates.crowded,
     nowMs: nowMs(),
   }));
   const ready = (): Readiness =>
@@ -144,13 +148,12 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
   }
   const started = await crew.start(config.port);
   if ('code' in started) {
-    if (started.code === 'EXITED') {
-      parts.onFatal(
-        `a request worker could not start: ${started.message}`,
-        'This is a defect of FluxGate or of its installation: please report it.',
-      );
-    }
-    return abandon(cannotListen('FLUXGATE_GATEWAY_PORT', config.host, config.port, started.code));
+    const failure = await abandon(cannotListen('FLUXGATE_GATEWAY_PORT', config.host, config.port, started.code));
+    if (started.code !== 'EXITED') return failure;
+    parts.onFatal(
+      `a request worker could not start: ${started.message}`,
+      'This is a defect of FluxGate or of its installation: please report it.',
+    );
   }
   port = started.port;
   if (!parts.sharesPorts && config.workers > 1) {

@@ -24,7 +24,10 @@ export function judge(x: Exchange, check: Check, room: KeyRoom, counters: RateCo
     case 'api_key':
       return judgeKey(x, check.scopes, check.queryParameter, room);
     case 'unenforceable':
-      x.because = `this version cannot check ${check.what} yet`;
+      x.because =
+        check.what === 'nothing'
+          ? 'no authentication is configured for the route'
+          : `this version cannot check ${check.what} yet`;
       return 'not_enforceable';
     case 'ip_allow':
       if (check.cidrs.has(x.facts.client)) return null;

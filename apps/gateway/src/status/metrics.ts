@@ -13,6 +13,8 @@ export interface Live {
   readonly status: SyncStatus | null;
   readonly workersServing: number;
   readonly workersWanted: number;
+  /** Rate limits that were charged to a shared overflow cell, since start. */
+  readonly crowded: number;
   readonly nowMs: number;
 }
 
@@ -66,6 +68,11 @@ export function createMetrics(version: string, live: () => Live): Metrics {
     (now) => now.status?.quarantined.length ?? null,
   );
   gauge('fluxgate_keys', 'Key versions in the index', (now) => now.status?.keys ?? null);
+  gauge(
+    'fluxgate_rate_cells_crowded',
+    'Requests whose rate was counted together with others because the memory for rates was full',
+    (now) => now.crowded,
+  );
   new Gauge({
     name: 'fluxgate_sync_frames',
     help: 'State frames since start, by what became of them',

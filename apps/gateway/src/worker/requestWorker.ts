@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { compilePlan, type RealmConfig } from '@fluxgate/policy';
+import { compilePlan, EMPTY_SETTINGS, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../http/wire.ts';
 import { attachKeyIndex, attachLeases, attachRates } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
@@ -24,7 +24,7 @@ export interface World {
 
 /** What the wire knows before the first plan: nobody is trusted, nothing is routed. */
 const NOTHING: RealmConfig = {
-  settings: { publicUrl: null, trustedProxies: [], listeners: [], apiKey: null, jwt: null, oauth2: null },
+  settings: EMPTY_SETTINGS,
   upstreams: [],
   tiers: [],
   routes: [],
