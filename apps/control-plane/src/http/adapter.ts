@@ -2,6 +2,7 @@ import { type Operation, type OperationId, operations } from '@fluxgate/protocol
 import { DatabaseUnavailable } from '@fluxgate/stores';
 import { classifyDatabaseError } from '@fluxgate/stores/postgres';
 import type { Request, RequestHandler, Response } from 'express';
+import { z } from 'zod';
 import { bearerToken, type Identity, identify } from '../auth/identity.ts';
 import { newId } from '../door.ts';
 import type { Call, Handler, Handlers } from '../operations/call.ts';
@@ -109,9 +110,12 @@ async function recordRefusal(
   refusal: Problem,
 ): Promise<void> {
   const actor: Actor = { realm: who.realm, name: who.actor, role: who.role, address: from, requestId };
-  const entry = { action: operation.id, target: operation.path, outcome: refusal.problem };
+  const entry = { action: actionName(operation.id), target: operation.path, outcome: refusal.problem };
   await services.db.write(who.realm, actor, async () => ({ value: null, records: [], summary: [], audit: [entry] }));
 }
+
+/** `keysRotate` in the audit log: `keys.rotate`. */
+const actionName = (id: OperationId): string => id.replace(/([A-Z][a-z]+)$/, (verb) => `.${verb.toLowerCase()}`);
 
 /** Runs one operation of the table behind `authenticate` and the body reader. */
 export function adapt<Id extends OperationId>(id: Id, services: Services, options: AdapterOptions): RequestHandler {
@@ -149,7 +153,7 @@ async function run<Id extends OperationId>(
   if (isProblem(ticket)) return ticket;
   const replayable = ticket !== null && dryRun !== 'true' ? ticket : null;
   const replayed = replayable === null ? null : await findReply(services, replayable);
-  if (replayed !== null) return isProblem(replayed) ? replayed : await replay(services, who.realm, replayed.body, wait, timeout);
+  if (replayed !== null) return isProblem(replayed) ? replayed : await replay(services, who.realm, operation, replayed.body, wait, timeout);
 
   const actor: Actor = { realm: who.realm, name: who.actor, role: who.role, address: from, requestId };
   const call = {
@@ -163,7 +167,7 @@ async function run<Id extends OperationId>(
     dryRun: dryRun === 'true',
     waitMs: wait === 'converged' ? timeoutMs(timeout) : null,
     write: createWrite(services, actor, {
-      action: id,
+      action: actionName(id),
       dryRun: dryRun === 'true',
       idempotency: replayable === null ? null : idempotencyOf(replayable, operation.status, nowMs),
     }),
@@ -176,14 +180,14 @@ async function run<Id extends OperationId>(
     const first = await findReply(services, replayable);
     if (first === null)
       return problem('conflict', 'another request with this Idempotency-Key was undone meanwhile', 'repeat the request');
-    return isProblem(first) ? first : await replay(services, who.realm, first.body, wait, timeout);
+    return isProblem(first) ? first : await replay(services, who.realm, operation, first.body, wait, timeout);
   }
   if (isProblem(result)) {
     if (replayable !== null) await dropReply(services, replayable);
     return result;
   }
   const complete = await converge(services, who.realm, result, call.dryRun ? null : call.waitMs);
-  if (replayable !== null) await keepRevision(services, replayable, { ...result, convergence: null });
+  if (replayable !== null) await keepRevision(services, replayable, 'convergence' in result ? { ...result, convergence: null } : { ...result });
   return complete;
 }
 
@@ -197,11 +201,14 @@ function ticketOf(operation: Operation, request: Request, who: Identity, content
 async function replay(
   services: Services,
   realm: string,
+  operation: Operation,
   stored: Record<string, unknown>,
   wait: 'converged' | undefined,
   timeout: string | undefined,
 ): Promise<object> {
-  const body = 'revision' in stored ? stored : { ...stored, revision: await headRevision(services, realm), convergence: null };
+  const revisioned = operation.response instanceof z.ZodObject && 'convergence' in operation.response.shape;
+  const whole = !revisioned || 'revision' in stored;
+  const body = whole ? stored : { ...stored, revision: await headRevision(services, realm), convergence: null };
   return converge(services, realm, body, wait === 'converged' ? timeoutMs(timeout) : null);
 }
 

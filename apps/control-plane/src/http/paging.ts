@@ -22,3 +22,6 @@ export function pageOf<T>(
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(list, at(last)) : null };
 }
+
+/** Prisma's `contains` is LIKE, and does not escape what LIKE takes for wildcards. */
+export const likeText = (text: string): string => text.replace(/[\\%_]/g, '\\$&');

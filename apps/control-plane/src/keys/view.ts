@@ -54,6 +54,10 @@ function keyState(versions: readonly KeyVersion[]): Key['state'] {
   }
 }
 
+/** jsonb forgets the order of its keys; people read the limit first. */
+const quotaView = (quota: Quota | null): Key['quota'] =>
+  quota === null ? null : { limit: quota.limit, window: quota.window, zone: quota.zone };
+
 /** A credential as the API shows it. Holds no secret: there is none to hold. */
 export function keyView(lineage: Lineage, tiers: readonly TierSpec[], nowMs: number): Key {
   const { row } = lineage;
@@ -77,7 +81,7 @@ export function keyView(lineage: Lineage, tiers: readonly TierSpec[], nowMs: num
     routes: row.routesSet ? row.routes : null,
     cidrs: row.cidrsSet ? row.cidrs : null,
     tier: tiers.find(({ scope }) => missingScope([scope], row.scopes) === null)?.name ?? null,
-    quota: row.quota as Quota | null,
+    quota: quotaView(row.quota as Quota | null),
     requestBudget: row.requestBudget === null ? null : Number(row.requestBudget),
     rotation: row.rotation as RotationPolicy | null,
     rotationDueAt: timeOf(row.rotationDueAt),

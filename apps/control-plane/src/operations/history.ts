@@ -1,6 +1,6 @@
 import type { RevisionView } from '@fluxgate/protocol/admin';
 import type { Prisma } from '@fluxgate/stores/postgres';
-import { pageOf, readCursor } from '../http/paging.ts';
+import { likeText, pageOf, readCursor } from '../http/paging.ts';
 import { timeoutMs } from '../http/parse.ts';
 import { isProblem, problem } from '../problem.ts';
 import type { Handler } from './call.ts';
@@ -43,7 +43,7 @@ export const auditList: Handler<'auditList'> = async ({ realm, query }, { db }) 
     ...(cursor === null ? {} : { seq: { lt: BigInt(cursor.atMs) } }),
     ...(query.actor === undefined ? {} : { actor: query.actor }),
     ...(query.action === undefined ? {} : { action: query.action }),
-    ...(query.target === undefined ? {} : { target: { contains: query.target } }),
+    ...(query.target === undefined ? {} : { target: { contains: likeText(query.target) } }),
   };
   const rows = await db.prisma.auditEvent.findMany({ where, orderBy: { seq: 'desc' }, take: query.limit + 1 });
   const page = pageOf('auditList', rows, query.limit, ({ seq }) => ({ atMs: Number(seq), id: '' }));

@@ -9,7 +9,7 @@ import { pepperFor } from '../keys/pepper.ts';
 import { dueAtMs, expiryOf, termsOf, wishErrors } from '../keys/terms.ts';
 import { auditView, keyView } from '../keys/view.ts';
 import { type FieldError, invalid, isProblem, problem } from '../problem.ts';
-import { readKeyContext } from '../realm/config.ts';
+import { knownRoutes, readKeyContext } from '../realm/config.ts';
 import type { Handler } from './call.ts';
 
 /** A new credential with its first version. The secret is in the answer and nowhere else. */
@@ -17,7 +17,7 @@ export const keysGenerate: Handler<'keysGenerate'> = async (call, services) => {
   const { body, realm, nowMs } = call;
   const context = await readKeyContext(services.db.prisma, realm);
   const terms = termsOf(context.settings.apiKey);
-  const errors: FieldError[] = wishErrors(body, terms, context.routeNames);
+  const errors: FieldError[] = wishErrors(body, terms, await knownRoutes(services.db.prisma, realm, body.routes ?? []));
   if (/^key_[0-9A-Za-z]{12}$/.test(body.name))
     errors.push({ field: 'name', message: 'names of this shape are taken for ids', hint: 'choose another name' });
   if (body.expiresAt !== undefined && body.expiresInMs !== undefined)

@@ -1,6 +1,6 @@
 import type { Key } from '@fluxgate/protocol/admin';
 import type { Prisma } from '@fluxgate/stores/postgres';
-import { pageOf, readCursor } from '../http/paging.ts';
+import { likeText, pageOf, readCursor } from '../http/paging.ts';
 import { keyNotFound, readLineage, withRotations } from '../keys/lineage.ts';
 import { keyView } from '../keys/view.ts';
 import { isProblem } from '../problem.ts';
@@ -15,8 +15,9 @@ export const keysGet: Handler<'keysGet'> = async ({ realm, params, nowMs }, { db
   return keyView(lineage, tiers, nowMs);
 };
 
-/** What a substring search looks at; LIKE's own signs are taken literally by Prisma's `contains`. */
-function searchOf(text: string): Prisma.CredentialWhereInput {
+/** What a substring search looks at. */
+function searchOf(wanted: string): Prisma.CredentialWhereInput {
+  const text = likeText(wanted);
   const contains = { contains: text, mode: 'insensitive' } as const;
   const exact = { contains: text };
   return {

@@ -9,7 +9,7 @@ import { dueAtMs, termsOf, wishErrors } from '../keys/terms.ts';
 import { saveVersions, settle, versionProblem } from '../keys/versions.ts';
 import { auditView, keyView } from '../keys/view.ts';
 import { invalid, isProblem, type Problem } from '../problem.ts';
-import { readKeyContext } from '../realm/config.ts';
+import { knownRoutes, readKeyContext } from '../realm/config.ts';
 import type { Handler } from './call.ts';
 
 type Patch = ParsedBodyOf<'keysUpdate'>;
@@ -30,7 +30,11 @@ function grantAfter(row: CredentialRow, patch: Patch): Grant {
 export const keysUpdate: Handler<'keysUpdate'> = async (call, services) => {
   const { body, realm, nowMs, params } = call;
   const context = await readKeyContext(services.db.prisma, realm);
-  const errors = wishErrors(body, termsOf(context.settings.apiKey), context.routeNames);
+  const errors = wishErrors(
+    body,
+    termsOf(context.settings.apiKey),
+    await knownRoutes(services.db.prisma, realm, body.routes ?? []),
+  );
   if (errors.length > 0) return invalid(errors);
   const refused = deliveryProblem(body.rotation?.deliver ?? null, context.settings.apiKey);
   if (refused !== null) return refused;

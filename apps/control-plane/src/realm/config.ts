@@ -1,6 +1,6 @@
 import type { RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
 import { emptyConfig } from '@fluxgate/protocol/config';
-import type { Tx } from '@fluxgate/stores/postgres';
+import type { Reader } from '@fluxgate/stores/postgres';
 
 /** Kinds of rows in config_object. Settings and tiers are one object each, under the empty name. */
 export const CONFIG_KINDS = {
@@ -12,7 +12,7 @@ export const CONFIG_KINDS = {
 } as const;
 
 /** The declared configuration of a realm. Rows were judged before they were written. */
-export async function readRealmConfig(tx: Tx, realm: string): Promise<RealmConfig> {
+export async function readRealmConfig(tx: Reader, realm: string): Promise<RealmConfig> {
   const rows = await tx.configObject.findMany({
     where: { realm, kind: { not: CONFIG_KINDS.oauth2Client } },
     orderBy: [{ createdAt: 'asc' }, { name: 'asc' }],
@@ -28,20 +28,28 @@ export async function readRealmConfig(tx: Tx, realm: string): Promise<RealmConfi
   };
 }
 
-/** Only what key operations need of it: settings, tiers, names of routes. */
+/** Only what key operations need of it. */
 export async function readKeyContext(
-  tx: Tx,
+  tx: Reader,
   realm: string,
-): Promise<{ readonly settings: Settings; readonly tiers: readonly TierSpec[]; readonly routeNames: ReadonlySet<string> }> {
+): Promise<{ readonly settings: Settings; readonly tiers: readonly TierSpec[] }> {
   const rows = await tx.configObject.findMany({
     where: { realm, kind: { in: [CONFIG_KINDS.settings, CONFIG_KINDS.tiers] } },
     select: { kind: true, spec: true },
   });
   const spec = (kind: string): unknown => rows.find((row) => row.kind === kind)?.spec;
-  const routes = await tx.configObject.findMany({ where: { realm, kind: CONFIG_KINDS.route }, select: { name: true } });
   return {
     settings: { ...emptyConfig().settings, ...(spec(CONFIG_KINDS.settings) as Partial<Settings> | undefined) },
     tiers: (spec(CONFIG_KINDS.tiers) as TierSpec[] | undefined) ?? [],
-    routeNames: new Set(routes.map(({ name }) => name)),
   };
+}
+
+/** Which of these names are routes of the realm. */
+export async function knownRoutes(tx: Reader, realm: string, names: readonly string[]): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  const rows = await tx.configObject.findMany({
+    where: { realm, kind: CONFIG_KINDS.route, name: { in: [...names] } },
+    select: { name: true },
+  });
+  return new Set(rows.map(({ name }) => name));
 }

@@ -149,6 +149,7 @@ export const operations = {
       'key_not_found',
       'key_not_live',
       'rotation_in_progress',
+      'rotation_not_found',
       'expiry_exceeds_max_age',
       'secret_ref_refused',
       'secret_store_unavailable',
