@@ -3,12 +3,14 @@ import {
   type ApiKeySettings,
   compilePlan,
   DEFAULT_API_KEY_SETTINGS,
+  EMPTY_SETTINGS,
   encodeKid,
   encodeSecret,
   formatKey,
   type Grant,
   gcra,
   type Middleware,
+  PLAIN_ROUTE,
   parseAddress,
   type RouteSpec,
   type TierSpec,
@@ -157,6 +159,7 @@ export function facts(ask: Ask): RequestFacts {
 
 export function route(prefix: string, middleware: readonly Middleware[] = [], over: Partial<RouteSpec> = {}): RouteSpec {
   return {
+    ...PLAIN_ROUTE,
     name: prefix,
     prefix,
     host: null,
@@ -166,6 +169,7 @@ export function route(prefix: string, middleware: readonly Middleware[] = [], ov
     middleware,
     labels: {},
     owner: null,
+    ...PLAIN_ROUTE,
     ...over,
   };
 }
@@ -233,12 +237,8 @@ export function world(options: WorldOptions = {}): World {
   const plan = () =>
     compilePlan({
       settings: {
-        publicUrl: null,
-        trustedProxies: [],
-        listeners: [],
+        ...EMPTY_SETTINGS,
         apiKey: { ...DEFAULT_API_KEY_SETTINGS, enabled: true, ...options.settings },
-        jwt: null,
-        oauth2: null,
       },
       upstreams: [],
       tiers: options.tiers ?? [],

@@ -1,7 +1,7 @@
 import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { DEFAULT_API_KEY_SETTINGS, type RealmConfig } from '@fluxgate/policy';
+import { DEFAULT_API_KEY_SETTINGS, EMPTY_SETTINGS, type RealmConfig } from '@fluxgate/policy';
 import { KeyIndex } from '../../memory/key-index-writer.ts';
 import { ANYONE, NEVER_S, PEPPER, route, testKey } from '../../pipeline/fakes.ts';
 import type { FromSync, FromWorker, SyncStatus, SyncThreadData, ToSync, ToWorker } from '../../sync/thread-messages.ts';
@@ -26,14 +26,7 @@ index.putKey({
   name: 'stub',
 });
 const config: RealmConfig = {
-  settings: {
-    publicUrl: null,
-    trustedProxies: [],
-    listeners: [],
-    apiKey: { ...DEFAULT_API_KEY_SETTINGS, enabled: true },
-    jwt: null,
-    oauth2: null,
-  },
+  settings: { ...EMPTY_SETTINGS, apiKey: { ...DEFAULT_API_KEY_SETTINGS, enabled: true } },
   upstreams: [],
   tiers: [],
   routes: [route('/closed', [], { upstream: { url: data.controlPlanes[0] ?? '' } })],
