@@ -2,10 +2,8 @@ import { EXIT, type ExitCode } from './exit.ts';
 import { Failure, usage } from './failure.ts';
 import { commandHelp, environmentHelp, exitCodesHelp, nounHelp, overview } from './help.ts';
 import type { Host } from './host.ts';
-import { envText } from './host.ts';
 import { type Located, locate, wordsAfter } from './locate.ts';
-import { failureJson } from './render/json.ts';
-import { write } from './render/print.ts';
+import { write } from './render/write.ts';
 import { keyOf } from './specs/index.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -22,6 +20,7 @@ export async function run(host: Host): Promise<ExitCode> {
     const { execute } = await import('./execute.ts');
     return await execute(located, host);
   } catch (error) {
+    const { report } = await import('./report.ts');
     return report(error, host, located?.output ?? lastOutput(host.argv));
   }
 }
@@ -61,40 +60,4 @@ function topic(words: readonly string[]): string {
     code: 'unknown_topic',
     hint: didYouMean(words[0] ?? '', topics) ?? 'All commands: fluxctl --help',
   });
-}
-
-/** Says what went wrong, for people or as one JSON line, and answers the exit code. Never a stack trace unless --debug. */
-export async function report(error: unknown, host: Host, output: string | null): Promise<ExitCode> {
-  const debug = host.argv.includes('--debug') || envText(host, 'FLUXCTL_DEBUG') !== undefined;
-  const stopped = host.signal.aborted && !(error instanceof Failure && error.details.exit >= EXIT.interrupted);
-  const exit: ExitCode = host.signal.reason === EXIT.terminated ? EXIT.terminated : EXIT.interrupted;
-  const failure = stopped
-    ? new Failure({
-        code: 'interrupted',
-        exit,
-        message: 'interrupted',
-        why: 'a request that was already sent may have taken effect',
-        hint: 'Run the same command again: what it made is not made twice',
-      })
-    : error instanceof Failure
-      ? error
-      : new Failure({
-          code: 'internal',
-          exit: EXIT.failed,
-          message: error instanceof Error ? error.message : String(error),
-          why: 'this is a fault in fluxctl',
-          hint: debug ? null : 'Run it again with --debug and report what it prints',
-        });
-  const { redactKeys } = await import('@fluxgate/policy');
-  const format = output ?? envText(host, 'FLUXCTL_OUTPUT') ?? 'table';
-  if (format === 'json' || format === 'yaml') await write(host.stderr, redactKeys(failureJson(failure.details)));
-  else {
-    const [{ failureLines }, { styleFor }] = await Promise.all([import('./render/failure.ts'), import('./render/style.ts')]);
-    const style = await styleFor(host.stderr, { color: 'auto' }, host);
-    const [first, ...rest] = failureLines(failure.details).map((line) => style.line(line));
-    await write(host.stderr, redactKeys(`${[first, ...rest].join('\n')}\n`));
-  }
-  if (debug && error instanceof Error && !(error instanceof Failure))
-    await write(host.stderr, redactKeys(`${error.stack ?? ''}\n`));
-  return failure.details.exit;
 }

@@ -39,6 +39,8 @@ export interface ClientParts {
   /** Called before a request that changes something leaves. */
   readonly beforeWrite: (target: Target) => void;
   readonly debug: (line: string) => void;
+  /** A wait for the nodes that takes long enough to wonder about. */
+  readonly stillWaiting: (forMs: number) => void;
   /** Keys of minting requests that were answered; the caller settles them once the secret was handed over. */
   readonly minted: string[];
 }
@@ -59,6 +61,7 @@ const withoutValue = (body: unknown): unknown =>
 /** POSTs that change nothing. */
 const READS: ReadonlySet<OperationId> = new Set<OperationId>(['routesTest', 'authVerify']);
 const RETRY_AFTER_MAX_MS = 5000;
+const WONDER_MS = 1500;
 
 const headerText = (answer: Answer, name: string): string | null => {
   const value = answer.headers[name];
@@ -129,7 +132,6 @@ function failureOf(answer: Answer, target: Target, value: unknown): Failure {
     code: value.code,
     exit,
     message: value.detail || value.title,
-    why: value.detail && value.detail !== value.title && !value.detail.startsWith(value.title) ? value.title : null,
     hint,
     requestId: value.requestId ?? requestId,
     retryable: value.retryable ?? false,
@@ -186,6 +188,8 @@ export function connectAdmin(parts: ClientParts): Admin {
       for (let attempt = 1; ; attempt++) {
         const startedMs = parts.host.nowMs();
         let answer: Answer;
+        const waits = given.deadlineMs;
+        const wonder = waits === undefined ? null : setTimeout(() => parts.stillWaiting(waits), WONDER_MS);
         try {
           answer = await wire.exchange({ method, url, headers, body, deadlineMs: given.deadlineMs ?? parts.deadlineMs });
         } catch (error) {
@@ -196,6 +200,8 @@ export function connectAdmin(parts: ClientParts): Admin {
           if (!again) throw error;
           await parts.host.sleep(200, parts.host.signal);
           continue;
+        } finally {
+          if (wonder !== null) clearTimeout(wonder);
         }
         parts.debug(
           `${method} ${url.pathname}${url.search} → ${answer.status} in ${parts.host.nowMs() - startedMs} ms, request ${headerText(answer, 'x-request-id') ?? '-'}`,

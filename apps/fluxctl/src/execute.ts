@@ -1,10 +1,10 @@
 import { type Admin, connectAdmin, Withheld } from './client.ts';
 import type { Needs } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { Failure, usage } from './failure.ts';
 import { filesOf } from './files.ts';
 import type { Host } from './host.ts';
-import { LOADERS } from './load.ts';
 import { openJournal } from './local/journal.ts';
 import { openStore } from './local/store.ts';
 import type { Located } from './locate.ts';
@@ -14,8 +14,9 @@ import { type Line, plain, type Shown, text, warn } from './outcome.ts';
 import { parse } from './parse.ts';
 import { promptOf } from './prompt.ts';
 import { readerOf } from './reader.ts';
-import { stdoutText, write } from './render/print.ts';
+import { stdoutText } from './render/print.ts';
 import { styleFor } from './render/style.ts';
+import { write } from './render/write.ts';
 import { isMachine, readSettings, type Settings } from './settings.ts';
 import { sinksOf } from './sink.ts';
 import { GLOBAL_FLAGS } from './specs/globals.ts';
@@ -51,9 +52,11 @@ function plainHttpWarning(target: Target): Line | null {
 /** Loads, runs and prints one command. Failures are thrown. */
 export async function execute(located: Located, host: Host): Promise<ExitCode> {
   if (located.spec === null) {
-    const { version } = await import('./commands/about/version.ts');
-    const shown = version.show({ fluxctl: VERSION, node: host.nodeVersion, platform: host.platform }, null, {} as never);
-    await write(host.stdout, await stdoutText(null, shown, readSettings({ flags: {}, args: [] }, { env: {} }), (title) => title));
+    await write(
+      host.stdout,
+      `fluxctl ${VERSION}
+`,
+    );
     return EXIT.done;
   }
   const { spec } = located;
@@ -63,9 +66,8 @@ export async function execute(located: Located, host: Host): Promise<ExitCode> {
   const prompt = promptOf(host, settings);
   const parsed = await completed(spec, located.rest, typed, prompt);
   checkChoices(spec, parsed.flags);
-  const loader = LOADERS[spec.path.join(' ')];
-  if (loader === undefined) throw new Error(`no run code for ${spec.path.join(' ')}`);
-  const command = await loader();
+  const command = COMMANDS[spec.path.join(' ')];
+  if (command === undefined) throw new Error(`no run code for ${spec.path.join(' ')}`);
   const reader = readerOf(parsed, host.nowMs());
   const options = command.options(reader);
   const wrong = reader.failure();
@@ -176,6 +178,9 @@ function openSession(host: Host, settings: Settings, say: (lines: readonly Line[
     },
     debug: (line) => {
       if (settings.debug) void write(host.stderr, `debug: ${line}\n`);
+    },
+    stillWaiting: (forMs) => {
+      if (!isMachine(settings)) void say([plain(`waiting for the answer of the nodes (up to ${Math.round(forMs / 1000)} s)`)]);
     },
     minted,
   });

@@ -27,6 +27,8 @@ export type View =
   | { readonly kind: 'grid'; readonly grid: Grid }
   | { readonly kind: 'sheet'; readonly fields: readonly (readonly [string, string])[]; readonly grids: readonly Grid[] }
   | { readonly kind: 'text'; readonly text: string }
+  /** To be read by a program again: printed byte by byte. */
+  | { readonly kind: 'raw'; readonly text: string }
   | { readonly kind: 'none' };
 
 export interface Shown {
@@ -57,6 +59,7 @@ export const sheet = (fields: readonly (readonly [string, string])[], grids: rea
   grids,
 });
 export const text = (content: string): View => ({ kind: 'text', text: content });
+export const raw = (content: string): View => ({ kind: 'raw', text: content });
 export const none: View = { kind: 'none' };
 
 const line =

@@ -20,6 +20,7 @@ export async function askWith(target: Target, host: Host): Promise<Whoami> {
       dryRun: false,
       beforeWrite: () => {},
       debug: () => {},
+      stillWaiting: () => {},
       minted: [],
     }).call('whoami');
   } finally {

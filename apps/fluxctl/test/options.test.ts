@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { LOADERS } from '../src/load.ts';
+import { COMMANDS } from '../src/commands.ts';
 import { locate } from '../src/locate.ts';
 import { parse } from '../src/parse.ts';
 import { readerOf } from '../src/reader.ts';
@@ -14,7 +14,7 @@ async function optionsOf(argv: readonly string[]): Promise<unknown> {
   const { spec, rest } = locate(argv);
   if (spec === null) throw new Error(`no command in ${argv.join(' ')}`);
   const reader = readerOf(parse(spec, rest), NOW_MS);
-  const options = (await LOADERS[spec.path.join(' ')]!()).options(reader);
+  const options = COMMANDS[spec.path.join(' ')]!.options(reader);
   const wrong = reader.failure();
   if (wrong !== null) throw wrong;
   return options;
@@ -155,7 +155,7 @@ describe('mistyped words', () => {
 });
 
 test('every command has run code, an example that parses, and flags with a long form only one meaning each', async () => {
-  expect(Object.keys(LOADERS).sort()).toEqual(
+  expect(Object.keys(COMMANDS).sort()).toEqual(
     SPECS.filter((spec) => spec.path[0] !== 'help')
       .map((spec) => spec.path.join(' '))
       .sort(),

@@ -57,6 +57,8 @@ export async function tableText(view: View, style: TableStyle): Promise<string> 
   switch (view.kind) {
     case 'none':
       return '';
+    case 'raw':
+      return view.text;
     case 'text':
       return view.text === '' || view.text.endsWith('\n') ? safe(view.text) : `${safe(view.text)}\n`;
     case 'grid':

@@ -1,7 +1,7 @@
 import { command } from '../../command.ts';
 import { completionScript, SHELLS } from '../../completion/index.ts';
 import { usage } from '../../failure.ts';
-import { text } from '../../outcome.ts';
+import { raw } from '../../outcome.ts';
 import { didYouMean } from '../../suggest.ts';
 
 export const completion = command<{ shell: string }, { shell: string; script: string }, Record<never, never>>({
@@ -12,5 +12,5 @@ export const completion = command<{ shell: string }, { shell: string; script: st
     return { shell };
   },
   run: ({ shell }) => Promise.resolve({ shell, script: completionScript(shell) }),
-  show: ({ shell, script }) => ({ view: text(script), names: [shell] }),
+  show: ({ shell, script }) => ({ view: raw(script), names: [shell] }),
 });

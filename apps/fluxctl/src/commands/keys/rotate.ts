@@ -93,7 +93,7 @@ function linesOf(rotated: RotatedKey, dryRun: boolean): { lines: Line[]; exit: E
     };
   const facts = [
     `rotation ${rotation.id}`,
-    `version ${rotation.fromVersion} retires ${showTime(rotation.graceUntil)}`,
+    `version ${rotation.fromVersion} retires ${showTime(rotation.graceUntil)} unless finished sooner`,
     ...(landed.text === null ? [] : [landed.text]),
   ];
   return {

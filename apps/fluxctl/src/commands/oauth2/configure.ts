@@ -9,18 +9,20 @@ interface Options {
 }
 
 /** `path  + added` and `path  - removed` for sets, `path  before -> after` for single values. */
-function changeLines({ path, before, after }: OAuth2ClientResult['changes'][number]): string[] {
+function changeLines(changes: OAuth2ClientResult['changes']): string[] {
+  const width = Math.max(0, ...changes.map(({ path }) => path.length));
   const spelled = (value: unknown): string =>
     value === null || value === undefined ? '(unset)' : typeof value === 'string' ? value : JSON.stringify(value);
-  if (Array.isArray(after) || Array.isArray(before)) {
+  return changes.flatMap(({ path, before, after }) => {
+    const head = `  ${path.padEnd(width)}  `;
+    if (!Array.isArray(after) && !Array.isArray(before)) return [`${head}${spelled(before)} -> ${spelled(after)}`];
     const was: unknown[] = Array.isArray(before) ? before : [];
     const now: unknown[] = Array.isArray(after) ? after : [];
     return [
-      ...now.filter((one) => !was.includes(one)).map((one) => `  ${path}  + ${spelled(one)}`),
-      ...was.filter((one) => !now.includes(one)).map((one) => `  ${path}  - ${spelled(one)}`),
+      ...now.filter((one) => !was.includes(one)).map((one) => `${head}+ ${spelled(one)}`),
+      ...was.filter((one) => !now.includes(one)).map((one) => `${head}- ${spelled(one)}`),
     ];
-  }
-  return [`  ${path}  ${spelled(before)} -> ${spelled(after)}`];
+  });
 }
 
 export const configure = command<Options, OAuth2ClientResult, Pick<Needs, 'admin' | 'settings' | 'waiting' | 'now' | 'sleep'>>({
@@ -53,7 +55,7 @@ export const configure = command<Options, OAuth2ClientResult, Pick<Needs, 'admin
   show: (result, _options, { settings }) => {
     const landed = landing(result.convergence, result.revision);
     const outcome = settings.dryRun ? `would be ${result.outcome} (dry run)` : result.outcome;
-    const lines = result.changes.flatMap(changeLines);
+    const lines = changeLines(result.changes);
     return {
       view: text(lines.map((line) => `${line}\n`).join('')),
       names: [result.client.clientId],
