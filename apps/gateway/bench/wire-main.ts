@@ -3,7 +3,7 @@
  * without the pipeline. Usage: wire-main.ts <port> <upstream url> [--identity]
  */
 import { randomFillSync } from 'node:crypto';
-import { compilePlan, REFUSALS, type RealmConfig } from '@fluxgate/policy';
+import { compilePlan, DEFAULT_UPSTREAM, EMPTY_SETTINGS, PLAIN_ROUTE, REFUSALS, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../src/http/wire.ts';
 import type { Answer, Decision } from '../src/seam.ts';
 
@@ -11,19 +11,18 @@ const port = Number(process.argv[2] ?? 8001);
 const url = process.argv[3] ?? 'http://127.0.0.1:9000';
 
 const config: RealmConfig = {
-  settings: { publicUrl: null, trustedProxies: [], listeners: [], apiKey: null, jwt: null, oauth2: null },
+  settings: EMPTY_SETTINGS,
   upstreams: [
     {
       name: 'all',
       targets: [{ url, weight: 1 }],
-      balance: 'round_robin',
-      timeout: { connectMs: 2000, firstByteMs: 30_000, idleMs: 60_000 },
-      health: null,
+      ...DEFAULT_UPSTREAM,
     },
   ],
   tiers: [],
   routes: [
     {
+      ...PLAIN_ROUTE,
       name: '/',
       prefix: '/',
       host: null,
@@ -33,6 +32,7 @@ const config: RealmConfig = {
       middleware: [],
       labels: {},
       owner: null,
+      ...PLAIN_ROUTE,
     },
   ],
 };

@@ -40,6 +40,27 @@ export {
   type VersionState,
   verifiesUntilMs,
 } from './credentials/versions.ts';
+export { type Change, type Direction, type HeaderProblem, headerChangeProblem, headerValueProblem } from './edges/headers.ts';
+export {
+  type ClientCerts,
+  type CorsSpec,
+  type EdgeLimits,
+  type HeaderChanges,
+  type Listener,
+  type Outlier,
+  PLAIN_LISTENER,
+  PLAIN_ROUTE,
+  PLAIN_UPSTREAM,
+  type ProxyProtocol,
+  type RequestChanges,
+  type RouteEdges,
+  type UpstreamEdges,
+  type UpstreamTls,
+  type WebSocketSpec,
+} from './edges/model.ts';
+export { type OriginReading, readOrigin } from './edges/origins.ts';
+export { formatSize, parseSize } from './edges/sizes.ts';
+export { EMPTY_SETTINGS } from './empty.ts';
 export { type GcraVerdict, gcra } from './limits/gcra.ts';
 export { type RateLimitField, type RatePolicyField, rateLimit, rateLimitPolicy, retryAfter } from './limits/headers.ts';
 export { leaseSize } from './limits/lease.ts';
@@ -49,10 +70,10 @@ export type {
   Balance,
   ErrorResponse,
   Grant,
+  HealthSpec,
   JwtSettings,
   KeyRecord,
   KeyState,
-  Listener,
   Middleware,
   OAuth2Settings,
   OnAuthorityLoss,

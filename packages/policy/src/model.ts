@@ -4,6 +4,8 @@
  * stores it, sync carries it, `compilePlan` turns it into what a request meets.
  */
 
+import type { EdgeLimits, Listener, RouteEdges, UpstreamEdges } from './edges/model.ts';
+
 /** `limit` events per `perMs`. */
 export interface Rate {
   readonly limit: number;
@@ -79,17 +81,12 @@ export interface OAuth2Settings {
   readonly scopeRoutes: Readonly<Record<string, readonly string[]>>;
 }
 
-export interface Listener {
-  readonly address: string;
-  readonly tls: readonly { readonly cert: string; readonly key: string }[];
-  readonly proxyProtocol: 'off' | 'v1' | 'v2';
-}
-
 /** The `fluxgate:` documents, merged. A null block was not configured at all. */
 export interface Settings {
   readonly publicUrl: string | null;
   readonly trustedProxies: readonly string[];
   readonly listeners: readonly Listener[];
+  readonly limits: EdgeLimits | null;
   readonly apiKey: ApiKeySettings | null;
   readonly jwt: JwtSettings | null;
   readonly oauth2: OAuth2Settings | null;
@@ -97,12 +94,29 @@ export interface Settings {
 
 export type Balance = 'round_robin' | 'least_requests' | 'consistent_hash';
 
-export interface UpstreamSpec {
+export interface HealthSpec {
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Good answers in a row that bring a target back, bad ones that take it out. */
+  readonly healthy: number;
+  readonly unhealthy: number;
+  /** Statuses that count as good; null: 200–399. */
+  readonly expect: readonly number[] | null;
+}
+
+export interface UpstreamSpec extends UpstreamEdges {
   readonly name: string;
   readonly targets: readonly { readonly url: string; readonly weight: number }[];
   readonly balance: Balance;
-  readonly timeout: { readonly connectMs: number; readonly firstByteMs: number; readonly idleMs: number };
-  readonly health: { readonly path: string; readonly intervalMs: number } | null;
+  readonly timeout: {
+    readonly connectMs: number;
+    readonly firstByteMs: number;
+    readonly idleMs: number;
+    /** From the decision to forward to the last byte; null: no bound of its own. */
+    readonly totalMs: number | null;
+  };
+  readonly health: HealthSpec | null;
 }
 
 /** A key's tier follows from its scopes: the first tier of the list whose scope it holds. */
@@ -126,7 +140,7 @@ export type Middleware =
     }
   | { readonly kind: 'any_of'; readonly of: readonly Middleware[] };
 
-export interface RouteSpec {
+export interface RouteSpec extends RouteEdges {
   /** Stable name: `host` + `prefix` unless the document names it. */
   readonly name: string;
   /** Canonical path prefix, matched on segment boundaries; `/` matches everything. */

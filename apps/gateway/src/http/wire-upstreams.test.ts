@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { DEFAULT_UPSTREAM } from '@fluxgate/policy';
 import { expect, test } from '@jest/globals';
 import { RawClient, say } from './testing/raw-client.ts';
 import { field, RecordingBackend } from './testing/recording-backend.ts';
@@ -6,7 +7,7 @@ import { planFor, startTestWire } from './testing/test-wire.ts';
 
 const get = (target = '/x', method = 'GET', fields = ''): string => `${method} ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const timeout = { connectMs: 1000, firstByteMs: 2000, idleMs: 2000 };
+const timeout = { connectMs: 1000, firstByteMs: 2000, idleMs: 2000, totalMs: null };
 const url = (port: number): string => `http://127.0.0.1:${port}`;
 
 /** A port on which nobody listens. */
@@ -220,7 +221,7 @@ test('an unhealthy target gets nothing while a healthy one is there, and comes b
         { url: url(a.port), weight: 1 },
         { url: url(b.port), weight: 1 },
       ],
-      health: { path: '/healthz', intervalMs: 60 },
+      health: { path: '/healthz', intervalMs: 60, timeoutMs: 500, healthy: 2, unhealthy: 2, expect: null },
     },
   });
   await pause(500);
@@ -271,7 +272,7 @@ test('a new plan keeps the connections of targets it still names, and lets the o
   const wire = await startTestWire();
   const other = await RecordingBackend.start();
   await say(wire.port, get(), 20);
-  const spec = { name: 'all', balance: 'round_robin', timeout, health: null } as const;
+  const spec = { ...DEFAULT_UPSTREAM, name: 'all', timeout } as const;
   wire.wire.setPlan(planFor({ ...spec, targets: [{ url: url(wire.backend.port), weight: 1 }] }));
   await say(wire.port, get(), 20);
   expect(wire.backend.connections).toBe(1);

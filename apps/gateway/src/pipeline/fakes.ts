@@ -169,7 +169,6 @@ export function route(prefix: string, middleware: readonly Middleware[] = [], ov
     middleware,
     labels: {},
     owner: null,
-    ...PLAIN_ROUTE,
     ...over,
   };
 }

@@ -1,3 +1,4 @@
+import { PLAIN_ROUTE } from '../edges/model.ts';
 import type {
   ApiKeySettings,
   JwtSettings,
@@ -9,6 +10,7 @@ import type {
   UpstreamSpec,
 } from '../model.ts';
 import { DEFAULT_API_KEY_SETTINGS } from './compile.ts';
+import { DEFAULT_UPSTREAM } from './upstream.ts';
 
 /** Whole objects for the tests of this room, each with what a test wants changed. */
 
@@ -53,6 +55,7 @@ export const settings = (change: Partial<Settings> = {}): Settings => ({
   publicUrl: null,
   trustedProxies: [],
   listeners: [],
+  limits: null,
   apiKey: apiKeySettings(),
   jwt: null,
   oauth2: null,
@@ -62,9 +65,7 @@ export const settings = (change: Partial<Settings> = {}): Settings => ({
 export const upstream = (change: Partial<UpstreamSpec> = {}): UpstreamSpec => ({
   name: 'metrics',
   targets: [{ url: 'http://127.0.0.1:9000', weight: 1 }],
-  balance: 'round_robin',
-  timeout: { connectMs: 2000, firstByteMs: 30_000, idleMs: 60_000 },
-  health: null,
+  ...DEFAULT_UPSTREAM,
   ...change,
 });
 
@@ -78,6 +79,7 @@ export const route = (prefix: string, change: Partial<RouteSpec> = {}): RouteSpe
   middleware: [],
   labels: {},
   owner: null,
+  ...PLAIN_ROUTE,
   ...change,
 });
 

@@ -1,4 +1,5 @@
 import { parseAddress } from '../access/address.ts';
+import { PLAIN_UPSTREAM, type UpstreamEdges } from '../edges/model.ts';
 import type { Balance, UpstreamSpec } from '../model.ts';
 import { canonicalPrefix } from '../routing/target.ts';
 
@@ -12,7 +13,7 @@ export interface CompiledTarget {
   /** Canonical path put before the request's, without a slash at its end; empty if there is none. */
   readonly basePath: string;
 }
-export interface CompiledUpstream {
+export interface CompiledUpstream extends UpstreamEdges {
   readonly name: string;
   readonly targets: readonly CompiledTarget[];
   readonly balance: Balance;
@@ -20,9 +21,10 @@ export interface CompiledUpstream {
   readonly health: UpstreamSpec['health'];
 }
 
-export const DEFAULT_UPSTREAM: Pick<UpstreamSpec, 'balance' | 'timeout' | 'health'> = Object.freeze({
+export const DEFAULT_UPSTREAM: Omit<UpstreamSpec, 'name' | 'targets'> = Object.freeze({
+  ...PLAIN_UPSTREAM,
   balance: 'round_robin',
-  timeout: Object.freeze({ connectMs: 2_000, firstByteMs: 30_000, idleMs: 60_000 }),
+  timeout: Object.freeze({ connectMs: 2_000, firstByteMs: 30_000, idleMs: 60_000, totalMs: null }),
   health: null,
 });
 
@@ -68,5 +70,10 @@ export function compileUpstream(spec: UpstreamSpec): CompiledUpstream | null {
     balance: spec.balance,
     timeout: Object.freeze({ ...spec.timeout }),
     health: spec.health === null ? null : Object.freeze({ ...spec.health }),
+    tls: spec.tls === null ? null : Object.freeze({ ...spec.tls }),
+    maxConnections: spec.maxConnections,
+    queue: spec.queue,
+    retries: spec.retries,
+    outlier: spec.outlier === null ? null : Object.freeze({ ...spec.outlier }),
   });
 }

@@ -1,4 +1,11 @@
-import type { RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
+import {
+  EMPTY_SETTINGS,
+  type RealmConfig,
+  type RouteSpec,
+  type Settings,
+  type TierSpec,
+  type UpstreamSpec,
+} from '@fluxgate/policy';
 import type { Diagnostic } from '../admin/resources.ts';
 
 /** One file as the operator gave it; `name` is only used to say where a mistake is. */
@@ -35,7 +42,7 @@ export interface ParsedConfig {
 }
 
 export const emptyConfig = (): RealmConfig => ({
-  settings: { publicUrl: null, trustedProxies: [], listeners: [], apiKey: null, jwt: null, oauth2: null },
+  settings: { ...EMPTY_SETTINGS },
   upstreams: [],
   tiers: [],
   routes: [],

@@ -189,15 +189,21 @@ export const secretRef: ValueType<string> = text({
   check: secretProblem,
 });
 
-/** A reference to a PEM file or secret. */
-export const pemRef: ValueType<string> = text({
-  label: 'secret reference',
+/** A PEM file of the node itself: TLS keys stay where the connection ends, and are read only below the node's FLUXGATE_TLS_DIR. */
+export const nodeFile: ValueType<string> = text({
+  label: 'file reference',
   charsMax: 100_000,
   isPrivate: true,
   check: (value) => {
-    if (value.includes('-----BEGIN')) return { why: 'it is the PEM text itself', remedy: '`file:/etc/fluxgate/tls/server.pem`' };
+    if (value.includes('-----BEGIN')) return { why: 'it is the PEM text itself', remedy: '`file:server.pem`' };
     if (/^\/[^\p{C}]{0,200}$/u.test(value)) return { why: 'a file is named by `file:`', remedy: `\`file:${value}\`` };
-    return secretProblem(value);
+    if (/^(vault|env):/.test(value))
+      return {
+        why: 'TLS keys are files of the node, they never travel',
+        remedy: '`file:server.pem`, below FLUXGATE_TLS_DIR of each node',
+      };
+    if (!value.startsWith('file:')) return { why: 'a file is named by `file:`', remedy: '`file:server.pem`' };
+    return value.length > 5 ? secretProblem(value) : { why: 'the path is missing', remedy: '`file:server.pem`' };
   },
 });
 

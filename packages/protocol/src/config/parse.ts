@@ -109,6 +109,7 @@ function createCollection(report: Report) {
     addGateway: (gateway: Gateway, at: Cursor): void => {
       set('publicUrl', gateway.fluxgate?.public_url, ['fluxgate', 'public_url'], at);
       set('trustedProxies', gateway.fluxgate?.trusted_proxies, ['fluxgate', 'trusted_proxies'], at);
+      set('limits', gateway.fluxgate?.limits, ['fluxgate', 'limits'], at);
       set('apiKey', gateway.fluxgate?.auth?.api_key, ['fluxgate', 'auth', 'api_key'], at);
       set('jwt', gateway.fluxgate?.auth?.jwt, ['fluxgate', 'auth', 'jwt'], at);
       set('oauth2', gateway.fluxgate?.auth?.oauth2, ['fluxgate', 'auth', 'oauth2'], at);

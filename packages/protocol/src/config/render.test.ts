@@ -157,6 +157,20 @@ const middleware = fc.oneof(
     arbitrary: fc.array(plainMiddleware, { minLength: 1, maxLength: 3 }).map((of): Middleware => ({ kind: 'any_of', of })),
   },
 );
+const headerValue = fc
+  .oneof(tricky, fc.stringMatching(/^[\x21-\x7e]([\x20-\x7e]{0,8}[\x21-\x7e])?$/))
+  .filter((one) => /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(one));
+const headerChanges = {
+  set: record(fc.constantFrom('X-A', '1', 'null'), headerValue),
+  add: record(fc.constantFrom('X-B', 'true', 'Link'), headerValue),
+  remove: distinct(fc.constantFrom('Cookie', 'X-C', 'no')),
+};
+const corsParts = {
+  methods: nullable(distinct(fc.constantFrom('GET', 'PATCH'), 1)),
+  headers: nullable(distinct(fc.constantFrom('Content-Type', 'X-Key'))),
+  expose: distinct(fc.constantFrom('RateLimit', 'ETag')),
+  maxAgeMs: ms(0, 86_400_000),
+};
 const route: fc.Arbitrary<RouteSpec> = fc
   .record({
     given: nullable(name),
@@ -178,6 +192,30 @@ const route: fc.Arbitrary<RouteSpec> = fc
       ),
     ),
     owner: nullable(line),
+    cors: nullable(
+      fc.oneof(
+        fc.record({ ...corsParts, origins: fc.constant('*' as const), credentials: fc.constant(false) }),
+        fc.record({
+          ...corsParts,
+          origins: distinct(fc.constantFrom('https://a.test', 'http://*.b.test:8080'), 1),
+          credentials: fc.boolean(),
+        }),
+      ),
+    ),
+    bodyMaxBytes: nullable(fc.nat({ max: 1_000_000_000 })),
+    request: nullable(
+      fc
+        .record({
+          ...headerChanges,
+          stripPrefix: fc.boolean(),
+          rewritePrefix: nullable(fc.constantFrom('/', '/v2', '/a/%C3%A9')),
+          host: fc.constantFrom('preserve', 'upstream', 'orders.internal'),
+        })
+        .map((one) => (one.rewritePrefix === null ? one : { ...one, stripPrefix: false })),
+    ),
+    response: nullable(fc.record(headerChanges)),
+    websocket: nullable(fc.record({ idleMs: ms(1000, 86_400_000), lifetimeMs: ms(1000, 86_400_000) })),
+    serverTiming: fc.boolean(),
   })
   .map(
     ({ given, ...rest }) =>
@@ -193,12 +231,26 @@ const config: fc.Arbitrary<RealmConfig> = fc.record({
     publicUrl: nullable(url),
     trustedProxies: distinct(fc.constantFrom('10.0.0.0/8', '::1/128')),
     listeners: fc.array(
-      fc.record({
-        address: fc.constantFrom('0.0.0.0:8443', '[::]:80'),
-        tls: fc.array(fc.record({ cert: fc.constant('file:/a b/c'), key: fc.constant('vault:a#b') }), { maxLength: 2 }),
-        proxyProtocol: fc.constantFrom('off', 'v1', 'v2'),
-      }),
+      fc
+        .record({
+          address: fc.constantFrom('0.0.0.0:8443', '[::]:80'),
+          tls: fc.array(fc.record({ cert: fc.constant('file:/a b/c'), key: fc.constant('file:c.key') }), {
+            minLength: 1,
+            maxLength: 2,
+          }),
+          clientCa: fc.constantFrom('file:ca.pem', 'file:/x/ca.pem'),
+          clientCerts: fc.constantFrom('optional', 'required'),
+          proxyProtocol: fc.constantFrom('off', 'v1', 'v2', 'any'),
+        })
+        .chain((one) => fc.constantFrom(one, { ...one, tls: [], clientCa: null, clientCerts: 'off' as const })),
       { maxLength: 2 },
+    ),
+    limits: nullable(
+      fc.record({
+        address: nullable(fc.record({ rate, burst: fc.integer({ min: 1, max: 1000 }) })),
+        bodyBytes: nullable(fc.nat({ max: 1_000_000_000 })),
+        headBytes: nullable(fc.integer({ min: 1024, max: 1_048_576 })),
+      }),
     ),
     apiKey: nullable(
       fc.record({
@@ -233,8 +285,29 @@ const config: fc.Arbitrary<RealmConfig> = fc.record({
         selector: (one) => one.url.replace(/\/$/, ''),
       }),
       balance: fc.constantFrom('round_robin', 'least_requests', 'consistent_hash'),
-      timeout: fc.record({ connectMs: ms(1, 86_400_000), firstByteMs: ms(1, 86_400_000), idleMs: ms(1, 86_400_000) }),
-      health: nullable(fc.record({ path: fc.constantFrom('/', '/healthz?full=1'), intervalMs: ms(100, 86_400_000) })),
+      timeout: fc.record({
+        connectMs: ms(1, 86_400_000),
+        firstByteMs: ms(1, 86_400_000),
+        idleMs: ms(1, 86_400_000),
+        totalMs: nullable(ms(1, 86_400_000)),
+      }),
+      health: nullable(
+        fc.record({
+          path: fc.constantFrom('/', '/healthz?full=1'),
+          intervalMs: ms(100, 86_400_000),
+          timeoutMs: ms(10, 86_400_000),
+          healthy: fc.integer({ min: 1, max: 100 }),
+          unhealthy: fc.integer({ min: 1, max: 100 }),
+          expect: nullable(distinct(fc.integer({ min: 100, max: 599 }), 1)),
+        }),
+      ),
+      tls: nullable(
+        fc.record({ ca: nullable(fc.constant('file:ca.pem')), sni: nullable(fc.constant('a.internal')), verify: fc.boolean() }),
+      ),
+      maxConnections: nullable(fc.integer({ min: 1, max: 1000 })),
+      queue: nullable(fc.nat({ max: 1000 })),
+      retries: nullable(fc.nat({ max: 10 })),
+      outlier: nullable(fc.record({ failures: fc.integer({ min: 1, max: 1000 }), ejectionMs: ms(100, 86_400_000) })),
     }),
     { maxLength: 4, selector: (one) => one.name },
   ),

@@ -8,6 +8,8 @@ import { type Decoded, ENTITY } from './records.ts';
  */
 
 const ms = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const bytes = ms;
+const count = z.number().int().min(1);
 const texts = z.array(z.string());
 const Rate = z.object({ limit: z.number().positive(), perMs: z.number().positive() }).strict();
 const OnAuthorityLoss = z.enum(['deny', 'local', 'allow']);
@@ -67,10 +69,21 @@ export const SettingsEntity: z.ZodType<Settings> = z
         .object({
           address: z.string(),
           tls: z.array(z.object({ cert: z.string(), key: z.string() }).strict()),
-          proxyProtocol: z.enum(['off', 'v1', 'v2']),
+          clientCa: z.string().nullable().default(null),
+          clientCerts: z.enum(['off', 'optional', 'required']).default('off'),
+          proxyProtocol: z.enum(['off', 'v1', 'v2', 'any']),
         })
         .strict(),
     ),
+    limits: z
+      .object({
+        address: z.object({ rate: Rate, burst: z.number().positive() }).strict().nullable(),
+        bodyBytes: bytes.nullable(),
+        headBytes: bytes.nullable(),
+      })
+      .strict()
+      .nullable()
+      .default(null),
     apiKey: ApiKeySettings.nullable(),
     jwt: JwtSettings.nullable(),
     oauth2: OAuth2Settings.nullable(),
@@ -82,8 +95,27 @@ export const UpstreamEntity: z.ZodType<UpstreamSpec> = z
     name: z.string(),
     targets: z.array(z.object({ url: z.string(), weight: z.number() }).strict()),
     balance: z.enum(['round_robin', 'least_requests', 'consistent_hash']),
-    timeout: z.object({ connectMs: ms, firstByteMs: ms, idleMs: ms }).strict(),
-    health: z.object({ path: z.string(), intervalMs: ms }).strict().nullable(),
+    timeout: z.object({ connectMs: ms, firstByteMs: ms, idleMs: ms, totalMs: ms.nullable().default(null) }).strict(),
+    health: z
+      .object({
+        path: z.string(),
+        intervalMs: ms,
+        timeoutMs: ms.default(2000),
+        healthy: count.default(2),
+        unhealthy: count.default(2),
+        expect: z.array(z.number().int()).nullable().default(null),
+      })
+      .strict()
+      .nullable(),
+    tls: z
+      .object({ ca: z.string().nullable(), sni: z.string().nullable(), verify: z.boolean() })
+      .strict()
+      .nullable()
+      .default(null),
+    maxConnections: count.nullable().default(null),
+    queue: z.number().int().min(0).nullable().default(null),
+    retries: z.number().int().min(0).nullable().default(null),
+    outlier: z.object({ failures: count, ejectionMs: ms }).strict().nullable().default(null),
   })
   .strict();
 
@@ -115,6 +147,34 @@ function middleware(depth: number): z.ZodType<Middleware> {
   ]);
 }
 
+const HeaderMap = z.record(z.string(), z.string());
+const headerChanges = { set: HeaderMap, add: HeaderMap, remove: texts };
+
+/** Fields that came after the first release have defaults here, so that what was stored before still reads. */
+const routeEdges = {
+  cors: z
+    .object({
+      origins: z.union([z.literal('*'), texts]),
+      methods: texts.nullable(),
+      headers: texts.nullable(),
+      expose: texts,
+      credentials: z.boolean(),
+      maxAgeMs: ms,
+    })
+    .strict()
+    .nullable()
+    .default(null),
+  bodyMaxBytes: bytes.nullable().default(null),
+  request: z
+    .object({ ...headerChanges, stripPrefix: z.boolean(), rewritePrefix: z.string().nullable(), host: z.string() })
+    .strict()
+    .nullable()
+    .default(null),
+  response: z.object(headerChanges).strict().nullable().default(null),
+  websocket: z.object({ idleMs: ms, lifetimeMs: ms }).strict().nullable().default(null),
+  serverTiming: z.boolean().default(false),
+};
+
 export const RouteEntity: z.ZodType<RouteSpec> = z
   .object({
     name: z.string(),
@@ -126,6 +186,7 @@ export const RouteEntity: z.ZodType<RouteSpec> = z
     middleware: z.array(middleware(MIDDLEWARE_DEPTH_MAX)),
     labels: z.record(z.string(), z.string()),
     owner: z.string().nullable(),
+    ...routeEdges,
   })
   .strict();
 

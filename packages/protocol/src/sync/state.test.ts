@@ -1,4 +1,4 @@
-import type { Grant, KeyRecord, RouteSpec } from '@fluxgate/policy';
+import { type Grant, type KeyRecord, PLAIN_ROUTE, type RouteSpec } from '@fluxgate/policy';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { stateCodec } from './codec.ts';
@@ -24,6 +24,7 @@ const route = (name: string, prefix: string): RouteSpec => ({
   middleware: [{ kind: 'any_of', of: [{ kind: 'api_key', scopes: [], queryParameter: null }] }],
   labels: {},
   owner: null,
+  ...PLAIN_ROUTE,
 });
 const key = (over: Partial<KeyRecord> = {}): Omit<KeyRecord, 'kid'> => ({
   digest: Buffer.alloc(16, 7),

@@ -1,4 +1,13 @@
-import type { Grant, KeyRecord, RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
+import {
+  EMPTY_SETTINGS,
+  type Grant,
+  type KeyRecord,
+  type RealmConfig,
+  type RouteSpec,
+  type Settings,
+  type TierSpec,
+  type UpstreamSpec,
+} from '@fluxgate/policy';
 import { addInto, entityHash, subFrom } from './digest.ts';
 import { decodeConfigEntity, decodeGrant } from './entities.ts';
 import { decodeKeyPayload } from './key-payload.ts';
@@ -23,8 +32,6 @@ export interface Held {
   readonly id: string;
   readonly why: string;
 }
-
-const EMPTY_SETTINGS: Settings = { publicUrl: null, trustedProxies: [], listeners: [], apiKey: null, jwt: null, oauth2: null };
 
 interface Kept<T> {
   readonly value: T;

@@ -1,5 +1,15 @@
 import { randomFillSync } from 'node:crypto';
-import { compilePlan, type Plan, REFUSALS, type RealmConfig, type UpstreamSpec } from '@fluxgate/policy';
+import {
+  compilePlan,
+  DEFAULT_UPSTREAM,
+  EMPTY_SETTINGS,
+  PLAIN_ROUTE,
+  type Plan,
+  REFUSALS,
+  type RealmConfig,
+  type RouteSpec,
+  type UpstreamSpec,
+} from '@fluxgate/policy';
 import type { Answer, Decide, Forward, Record as RecordExchange, RequestFacts } from '../../seam.ts';
 import { createWire, type WireEngine, type WireOptions } from '../wire.ts';
 import { RecordingBackend } from './recording-backend.ts';
@@ -21,15 +31,17 @@ export interface TestWire {
 export type TestOptions = Partial<Pick<WireOptions, 'limits' | 'onUpgrade' | 'resolve'>> & {
   readonly upstream?: Partial<UpstreamSpec>;
   readonly trustedProxies?: readonly string[];
+  readonly route?: Partial<RouteSpec>;
 };
 
-export const planFor = (upstream: UpstreamSpec, trustedProxies: readonly string[] = []): Plan =>
+export const planFor = (upstream: UpstreamSpec, trustedProxies: readonly string[] = [], route: Partial<RouteSpec> = {}): Plan =>
   compilePlan({
     settings: { ...EMPTY_SETTINGS, trustedProxies },
     upstreams: [upstream],
     tiers: [],
     routes: [
       {
+        ...PLAIN_ROUTE,
         name: '/',
         prefix: '/',
         host: null,
@@ -39,6 +51,8 @@ export const planFor = (upstream: UpstreamSpec, trustedProxies: readonly string[
         middleware: [],
         labels: {},
         owner: null,
+        ...route,
+        ...PLAIN_ROUTE,
       },
     ],
   } satisfies RealmConfig);
@@ -60,13 +74,12 @@ export async function startTestWire(options: TestOptions = {}): Promise<TestWire
     {
       name: 'all',
       targets: [{ url: `http://127.0.0.1:${backend.port}`, weight: 1 }],
-      balance: 'round_robin',
+      ...DEFAULT_UPSTREAM,
       timeout: { connectMs: 1000, firstByteMs: 2000, idleMs: 2000, totalMs: null },
-      health: null,
-      ...PLAIN_UPSTREAM,
       ...options.upstream,
     },
     options.trustedProxies,
+    options.route,
   );
   const route = plan.routes[0]!;
   const records: Recorded[] = [];
@@ -82,7 +95,7 @@ export async function startTestWire(options: TestOptions = {}): Promise<TestWire
     principal: null,
     ...over,
   });
-  const { upstream: _upstream, trustedProxies: _trusted, ...wireOptions } = options;
+  const { upstream: _upstream, trustedProxies: _trusted, route: _route, ...wireOptions } = options;
   const wire = createWire({
     plan,
     decide: (facts) => (test.decide === null ? forward(facts) : test.decide(facts)),

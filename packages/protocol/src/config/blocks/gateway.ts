@@ -1,11 +1,12 @@
 import type { Listener, RealmConfig, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
 import { cidr, isPlainAcrossNetwork, listenAddress, url } from '../addresses.ts';
 import type { ConfigInput } from '../input.ts';
-import { objectName, pemRef } from '../names.ts';
+import { nodeFile, objectName } from '../names.ts';
 import { quoted } from '../report.ts';
 import { type Block, block, defaulted, group, optional, placeOf, required, type ValueType } from '../schema.ts';
-import { listOf, oneOf, readPairs } from '../values.ts';
+import { listOf, readPairs } from '../values.ts';
 import { API_KEY } from './api-key.ts';
+import { clientCerts, LIMITS, proxyProtocol } from './edges.ts';
 import { JWT } from './jwt.ts';
 import { TIER } from './limits.ts';
 import { OAUTH2 } from './oauth2.ts';
@@ -16,8 +17,10 @@ const CERTIFICATE = group({
   label: '`{ cert, key }`',
   about: 'A certificate chain and its key.',
   fields: {
-    cert: required(pemRef, 'Certificate chain, PEM.', { example: '"file:/etc/fluxgate/tls/server.pem"' }),
-    key: required(pemRef, 'Its private key, PEM.', { example: '"file:/etc/fluxgate/tls/server.key"' }),
+    cert: required(nodeFile, 'Certificate chain, PEM; a file of the node, below its `FLUXGATE_TLS_DIR`.', {
+      example: '"file:server.pem"',
+    }),
+    key: required(nodeFile, 'Its private key, PEM.', { example: '"file:server.key"' }),
   },
   foreign: { certificate: 'write `cert`', private_key: 'write `key`, a reference' },
 });
@@ -31,7 +34,17 @@ export const LISTENER: Block<Listener> = block({
     tls: defaulted(listOf(CERTIFICATE, { max: 1000 }), [], 'Certificates, chosen by server name. Without any: plain HTTP.', {
       example: '[{ cert: "file:…", key: "file:…" }]',
     }),
-    proxy_protocol: defaulted(oneOf(['off', 'v1', 'v2']), 'off', 'PROXY protocol expected from the load balancer in front.'),
+    client_ca: optional(nodeFile, 'Authorities whose client certificates are believed, PEM.', { example: '"file:clients.pem"' }),
+    client_certs: defaulted(
+      clientCerts,
+      'off',
+      'Whether clients are asked for a certificate; what it says goes upstream as `X-FluxGate-Client-Cert-…`.',
+    ),
+    proxy_protocol: defaulted(
+      proxyProtocol,
+      'off',
+      'PROXY protocol expected from the load balancer in front, which must be one of `trusted_proxies`; anybody else is turned away.',
+    ),
   },
   foreign: {
     port: 'write `address: 0.0.0.0:8443`',
@@ -39,8 +52,44 @@ export const LISTENER: Block<Listener> = block({
     bind: 'write `address`',
     cert: 'write `tls: [{ cert: …, key: … }]`',
   },
-  build: (values) => ({ address: values.address, tls: values.tls, proxyProtocol: values.proxy_protocol }),
-  take: (model) => ({ address: model.address, tls: model.tls, proxy_protocol: model.proxyProtocol }),
+  build: (values, at, tree) => {
+    const { client_certs: wanted } = values;
+    if (wanted !== 'off' && values.client_ca === null)
+      at.report.error(
+        placeOf(at, ['client_certs'], tree.at),
+        'missing_field',
+        'nobody says whose client certificates are believed',
+        '`client_ca: "file:clients.pem"`',
+      );
+    if (wanted !== 'off' && values.tls.length === 0)
+      at.report.error(
+        placeOf(at, ['client_certs'], tree.at),
+        'conflict',
+        'client certificates come with TLS, and this listener has none',
+        'add `tls: [{ cert: …, key: … }]`, or remove `client_certs`',
+      );
+    if (wanted === 'off' && values.client_ca !== null)
+      at.report.error(
+        placeOf(at, ['client_ca'], tree.at),
+        'conflict',
+        '`client_ca` is given, and no client is asked for a certificate',
+        '`client_certs: required` or `client_certs: optional`',
+      );
+    return {
+      address: values.address,
+      tls: values.tls,
+      clientCa: values.client_ca,
+      clientCerts: wanted,
+      proxyProtocol: values.proxy_protocol,
+    };
+  },
+  take: (model) => ({
+    address: model.address,
+    tls: model.tls,
+    client_ca: model.clientCa,
+    client_certs: model.clientCerts,
+    proxy_protocol: model.proxyProtocol,
+  }),
 });
 
 export const AUTH = group({
@@ -74,6 +123,7 @@ export const FLUXGATE = block({
       defaultText: '[]',
     }),
     auth: optional(AUTH, 'Authentication that routes inherit.', { shows: AUTH.fields }),
+    limits: optional(LIMITS, 'Bounds that hold for every request; replaced as a whole.', { shows: LIMITS.fields }),
   },
   foreign: {
     api_key: 'it belongs one level down: `auth: { api_key: … }`',
@@ -174,6 +224,7 @@ export function gatewayOf(input: ConfigInput | RealmConfig): Parameters<typeof G
     public_url: given.publicUrl ?? null,
     trusted_proxies: given.trustedProxies?.length ? given.trustedProxies : null,
     auth: isAuthGiven ? auth : null,
+    limits: given.limits ?? null,
   };
   return {
     version: 1,

@@ -1,8 +1,9 @@
 import type { RouteSpec } from '@fluxgate/policy';
 import { host, pathPrefix, targetUrl } from '../addresses.ts';
 import { labelKey, method, objectName } from '../names.ts';
-import { type Block, block, defaulted, optional, placeOf, required, type ValueType } from '../schema.ts';
-import { listOf, mapOf, oneOf, text, wantScalar, words } from '../values.ts';
+import { type Block, block, defaulted, optional, placeOf, required, section, type ValueType } from '../schema.ts';
+import { flag, listOf, mapOf, oneOf, text, wantScalar, words } from '../values.ts';
+import { BODY, CORS, REQUEST, RESPONSE, WEBSOCKET } from './edges.ts';
 import { isAuthentication, middleware } from './middleware.ts';
 
 /** A name of an upstream, or a URL. */
@@ -28,7 +29,6 @@ const labelValue = text({
 });
 
 const SEVERAL = 'one document per host: separate documents with ---';
-const NO_REWRITE = 'FluxGate forwards the path as it came; remove the line, or give the upstream URL a base path';
 
 export const ROUTE: Block<RouteSpec> = block({
   title: 'a route',
@@ -67,6 +67,12 @@ export const ROUTE: Block<RouteSpec> = block({
         example: '[{ api_key: { scopes: ["read:metrics"] } }]',
       },
     ),
+    cors: optional(CORS, 'Pages of other origins may call the route.', { shows: CORS.fields }),
+    body: section(BODY, 'Bounds of request bodies.'),
+    request: optional(REQUEST, 'What is changed before a request goes upstream.', { shows: REQUEST.fields }),
+    response: optional(RESPONSE, 'What is changed in answers of the upstream.', { shows: RESPONSE.fields }),
+    websocket: optional(WEBSOCKET, 'Bounds of upgraded connections.', { shows: WEBSOCKET.fields }),
+    server_timing: defaulted(flag, false, 'A `Server-Timing` header tells the client what time the gateway took.'),
     labels: defaulted(mapOf(labelKey, labelValue, 'map of label → text'), {}, 'For people and selectors; decides nothing.', {
       example: '{ team: payments }',
     }),
@@ -89,9 +95,14 @@ export const ROUTE: Block<RouteSpec> = block({
     plugins: 'write `middleware`',
     policies: 'write `middleware`',
     filters: 'write `middleware`',
-    strip_path: NO_REWRITE,
-    strip_prefix: NO_REWRITE,
-    rewrite: NO_REWRITE,
+    strip_path: 'write `request: { strip_prefix: true }`',
+    strip_prefix: 'write `request: { strip_prefix: true }`',
+    rewrite: 'write `request: { rewrite_prefix: /path }`',
+    rewrite_prefix: 'write `request: { rewrite_prefix: /path }`',
+    preserve_host: 'write `request: { host: preserve }`',
+    headers: 'write `request: { set: { … } }` or `response: { set: { … } }`',
+    max_body_size: 'write `body: { max: 10MiB }`',
+    allowed_origins: 'write `cors: { origins: [ … ] }`',
     tags: 'write `labels: { key: value }`',
     id: 'write `name`',
     protocols: 'listeners decide that; remove the line',
@@ -126,6 +137,12 @@ export const ROUTE: Block<RouteSpec> = block({
       upstream: values.upstream,
       auth: values.auth,
       middleware: values.middleware,
+      cors: values.cors,
+      bodyMaxBytes: values.body.max,
+      request: values.request,
+      response: values.response,
+      websocket: values.websocket,
+      serverTiming: values.server_timing,
       labels: values.labels,
       owner: values.owner,
     };
@@ -138,6 +155,12 @@ export const ROUTE: Block<RouteSpec> = block({
     upstream: model.upstream,
     auth: model.auth,
     middleware: model.middleware,
+    cors: model.cors,
+    body: { max: model.bodyMaxBytes },
+    request: model.request,
+    response: model.response,
+    websocket: model.websocket,
+    server_timing: model.serverTiming,
     labels: model.labels,
     owner: model.owner,
   }),
