@@ -55,9 +55,9 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
   const workers = parts.sharesPorts ? config.workers : 1;
   const rates = attachRates(parts.rates, MAIN_AS_WORKER);
   let draining = false;
-  let port: number | null = null;
 
-  const metrics = createMetrics(parts.version, () => ({
+  const startedMs = nowMs();
+  const metrics = createMetrics(parts.version, startedMs, () => ({
     status: sync.status,
     workersServing: crew.serving,
     workersWanted: crew.wanted,
@@ -69,7 +69,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       status: sync.status,
       workersServing: crew.serving,
       workersWanted: crew.wanted,
-      listeningPort: port,
+      listeningPort: crew.port,
       draining,
       nowMs: nowMs(),
     });
@@ -155,7 +155,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       'This is a defect of FluxGate or of its installation: please report it.',
     );
   }
-  port = started.port;
+  const { port } = started;
   if (!parts.sharesPorts && config.workers > 1) {
     log.warn({ asked: config.workers }, 'one request worker only: this platform cannot share a port between threads');
   }

@@ -32,7 +32,7 @@ export class Answers {
   ofExchange(x: Exchange, code: RefusalCode): Answer {
     return this.refuse(code, {
       traceId: x.facts.traceId,
-      because: x.because,
+      because: x.possession === 'proven' ? `${x.because} (key ${x.kid} of ${x.name})` : x.because,
       route: x.route,
       proven: x.possession === 'proven',
       retryAfterMs: x.retryAfterMs,

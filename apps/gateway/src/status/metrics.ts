@@ -18,8 +18,8 @@ export interface Live {
   readonly nowMs: number;
 }
 
-/** `live` is asked at each scrape. Workers report what they counted once a second; what a dead worker had reported stays counted. */
-export function createMetrics(version: string, live: () => Live): Metrics {
+/** `startedMs`: when the process started. `live` is asked at each scrape. Workers report what they counted once a second; what a dead worker had reported stays counted. */
+export function createMetrics(version: string, startedMs: number, live: () => Live): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -59,8 +59,10 @@ export function createMetrics(version: string, live: () => Live): Metrics {
   gauge('fluxgate_sync_head_revision', 'Newest revision the control plane told of', (now) => now.status?.head ?? null);
   gauge('fluxgate_sync_applied_revision', 'Revision that decides requests', (now) => now.status?.applied ?? null);
   gauge('fluxgate_sync_durable_revision', 'Revision that a restart would find', (now) => now.status?.durable ?? null);
-  gauge('fluxgate_sync_staleness_seconds', 'Time since the control plane vouched for the state', (now) =>
-    now.status === null || now.status.lastContactMs === null ? null : Math.max(0, (now.nowMs - now.status.lastContactMs) / 1000),
+  gauge(
+    'fluxgate_sync_staleness_seconds',
+    'Time since the control plane vouched for the state; where it has not since the start, time since then',
+    (now) => Math.max(0, (now.nowMs - (now.status?.lastContactMs ?? startedMs)) / 1000),
   );
   gauge(
     'fluxgate_sync_quarantined',

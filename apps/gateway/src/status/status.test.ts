@@ -66,7 +66,7 @@ const report = (count: number): WorkerReport => ({
 });
 
 test('what workers report adds up, in the format that Prometheus reads', async () => {
-  const metrics = createMetrics('1.2.3', () => ({
+  const metrics = createMetrics('1.2.3', NOW_MS, () => ({
     status: live,
     workersServing: 2,
     workersWanted: 2,
@@ -92,7 +92,13 @@ test('what workers report adds up, in the format that Prometheus reads', async (
 });
 
 test('the status server answers what it has and survives what it has not', async () => {
-  const metrics = createMetrics('1', () => ({ status: live, workersServing: 0, workersWanted: 2, crowded: 0, nowMs: NOW_MS }));
+  const metrics = createMetrics('1', NOW_MS, () => ({
+    status: live,
+    workersServing: 0,
+    workersWanted: 2,
+    crowded: 0,
+    nowMs: NOW_MS,
+  }));
   const server = createStatusServer({ readiness: () => readiness({ ...serving, workersServing: 0 }), metrics });
   const port = await listen(server, 0, '127.0.0.1');
   const ask = async (path: string, method = 'GET') => (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;

@@ -46,6 +46,11 @@ export class Crew {
     return this.#members.filter((member) => member.listening && member.serving && !member.drained).length;
   }
 
+  /** null until the first worker listens. */
+  get port(): number | null {
+    return this.#members.some((member) => member.listening) ? this.#port : null;
+  }
+
   get wanted(): number {
     return this.#parts.count;
   }
@@ -55,7 +60,6 @@ export class Crew {
     this.#port = port;
     const first = await this.#add(0);
     if ('code' in first) return first;
-    this.#port = first.port;
     const others = await Promise.all(Array.from({ length: this.#parts.count - 1 }, (_, i) => this.#add(i + 1)));
     return others.find((one) => 'code' in one) ?? first;
   }
@@ -140,6 +144,7 @@ export class Crew {
     switch (message.t) {
       case 'listening':
         member.listening = true;
+        this.#port = message.port;
         break;
       case 'serving':
         member.serving = true;
