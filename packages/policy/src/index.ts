@@ -98,6 +98,7 @@ export {
 export type { ConfigFinding, FindingCode } from './plan/findings.ts';
 export { IDENTITY_HEADERS, isIdentityHeader, normaliseHeaderName } from './plan/identity.ts';
 export { judgeConfig } from './plan/judge.ts';
+export type { TokenProvider } from './plan/providers.ts';
 export { type CompiledTemplate, compileTemplate } from './plan/template.ts';
 export { type CompiledTarget, type CompiledUpstream, DEFAULT_UPSTREAM, parseTargetUrl } from './plan/upstream.ts';
 export {
@@ -111,6 +112,16 @@ export {
 } from './refusals.ts';
 export type { RouteExplanation, RouteMatch } from './routing/table.ts';
 export { type CanonicalTarget, canonicalPrefix, canonicalTarget, routingPath } from './routing/target.ts';
+export { type Algorithm, algorithmOf } from './tokens/algorithms.ts';
+export { decodeBase64url } from './tokens/base64url.ts';
+export { type Bearer, readBearer } from './tokens/bearer.ts';
+export { type BearerError, bearerChallenge } from './tokens/challenge.ts';
+export { type ClaimsProblem, isIssuedBy, judgeClaims, type TokenReason, type TokenRules } from './tokens/claims.ts';
+export { claimHeaders, headerValue } from './tokens/headers.ts';
+export { agrees, type KeySet, type PublicJwk, readJwk, readKeySet } from './tokens/jwk.ts';
+export { type CompactJws, type JwsFault, readCompactJws, TOKEN_CHARS_MAX } from './tokens/jws.ts';
+export { isObject, type JsonObject, parseObject } from './tokens/members.ts';
+export { isTokenPreset, scopesOf, TOKEN_PRESETS, type TokenPreset, type TokenPresetName } from './tokens/scopes.ts';
 export {
   formatDuration,
   formatQuota,

@@ -57,6 +57,14 @@ export interface JwtSettings {
   readonly algorithms: readonly string[];
   /** Claim path → header name sent upstream. */
   readonly claimsToHeaders: Readonly<Record<string, string>>;
+  /** Name of a preset of `tokens/scopes.ts`: where this kind of issuer keeps what it says. */
+  readonly preset: string;
+  /** Claim paths that hold scopes; empty: those of the preset. */
+  readonly claimsToScopes: readonly string[];
+  /** Media types of the token (`typ`); empty: none, `JWT` or `at+jwt`. */
+  readonly typ: readonly string[];
+  /** Longest `exp − iat` that is believed; null: any. */
+  readonly maxLifetimeMs: number | null;
 }
 
 export interface OAuth2Settings {

@@ -188,6 +188,10 @@ test('what cannot be checked yet is 503, never a pass', () => {
       clockSkewMs: 0,
       algorithms: [],
       claimsToHeaders: {},
+      preset: 'standard',
+      claimsToScopes: [],
+      typ: [],
+      maxLifetimeMs: null,
     },
   } as const;
   const w = world({ keys: [good], routes: [route('/jwt', [jwt]), route('/either', [{ kind: 'any_of', of: [jwt, apiKey()] }])] });

@@ -3,12 +3,12 @@ import {
   type CompiledTier,
   compileCidrs,
   type Grant,
+  headerValue,
   type Plan,
   parseCidr,
   type Quota,
   quotaWindow,
 } from '@fluxgate/policy';
-import { headerSafe } from './identity.ts';
 
 /** A grant as a request meets it: parsed once per number and plan, whatever number of keys share it. */
 export interface CompiledGrant {
@@ -93,12 +93,12 @@ export function compileGrant(json: string, plan: Plan): CompiledGrant | null {
   if (grant.cidrs !== null && (!Array.isArray(grant.cidrs) || grant.cidrs.some((text) => parseCidr(text) === null))) return null;
   return {
     scopes: grant.scopes,
-    scopesHeader: headerSafe(grant.scopes.join(' ')),
+    scopesHeader: headerValue(grant.scopes.join(' ')),
     routes: grant.routes === null ? null : new Set(grant.routes),
     cidrs: grant.cidrs === null ? null : compileCidrs(grant.cidrs),
     tier: plan.tierOf(grant.scopes),
     quota: grant.quota === null ? null : { spec: grant.quota, windowId: '', endsAtMs: 0 },
     requestBudget: grant.requestBudget,
-    ownerHeader: grant.owner === null ? null : headerSafe(grant.owner),
+    ownerHeader: grant.owner === null ? null : headerValue(grant.owner),
   };
 }

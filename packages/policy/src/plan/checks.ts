@@ -1,11 +1,17 @@
 import { type CidrSet, compileCidrs, parseCidr } from '../access/cidr.ts';
-import type { Middleware, OnAuthorityLoss, Rate, RealmConfig, RouteSpec } from '../model.ts';
+import type { JwtSettings, Middleware, OnAuthorityLoss, Rate, RealmConfig, RouteSpec } from '../model.ts';
+import { algorithmOf } from '../tokens/algorithms.ts';
+import { compileTokenRules, type TokenRules } from '../tokens/claims.ts';
+import { isTokenPreset, TOKEN_PRESETS } from '../tokens/scopes.ts';
+import type { Providers } from './providers.ts';
 
 /** What a route asks of a request, ready to run. */
 export type CompiledCheck =
   | { readonly kind: 'all'; readonly of: readonly CompiledCheck[] }
   | { readonly kind: 'any'; readonly of: readonly CompiledCheck[] }
   | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  /** A bearer token of one issuer. `provider`: index into `Plan.providers`. `algorithms`: what this check believes, never what the token says. */
+  | { readonly kind: 'jwt'; readonly provider: number; readonly algorithms: ReadonlySet<string>; readonly rules: TokenRules }
   /** 503 `code`, unless an alternative beside it passes. `nothing`: a route without any authentication that is not `auth: none`. */
   | {
       readonly kind: 'unenforceable';
@@ -67,6 +73,17 @@ interface Surroundings {
   readonly open: boolean;
   readonly publicUrl: string | null;
   readonly ids: LimitIds;
+  readonly providers: Providers;
+}
+
+/** Closed where it cannot be understood: without an issuer anybody's token would do, without an algorithm nobody's. */
+function compileJwt(jwt: JwtSettings, providers: Providers): CompiledCheck {
+  const algorithms = new Set(jwt.algorithms.filter((name) => algorithmOf(name) !== null));
+  if (jwt.issuer === null || jwt.audience.length === 0 || algorithms.size === 0 || !isTokenPreset(jwt.preset))
+    return Object.freeze({ kind: 'unenforceable', what: 'jwt', code: 'not_enforceable' });
+  const provider = providers.take(jwt.issuer, jwt.jwksUri, jwt.cacheTtlMs);
+  const rules = compileTokenRules({ ...jwt, issuer: jwt.issuer }, TOKEN_PRESETS[jwt.preset]);
+  return Object.freeze({ kind: 'jwt', provider, algorithms, rules });
 }
 
 function compileOne(one: Middleware, place: string, around: Surroundings): CompiledCheck {
@@ -74,7 +91,7 @@ function compileOne(one: Middleware, place: string, around: Surroundings): Compi
     case 'api_key':
       return Object.freeze({ kind: 'api_key', scopes: Object.freeze([...one.scopes]), queryParameter: one.queryParameter });
     case 'jwt':
-      return Object.freeze({ kind: 'unenforceable', what: 'jwt', code: 'not_enforceable' });
+      return compileJwt(one.jwt, around.providers);
     case 'oauth2': {
       const noCallback = one.oauth2.redirectUri === null && around.publicUrl === null;
       return Object.freeze({
@@ -127,10 +144,11 @@ export function compileAccess(
   inherited: Middleware | null,
   publicUrl: string | null,
   ids: LimitIds,
+  providers: Providers,
 ): CompiledAccess {
   const own = route.middleware.some(authenticates);
   const open = route.auth === 'none' && !own;
-  const around: Surroundings = { open, publicUrl, ids };
+  const around: Surroundings = { open, publicUrl, ids, providers };
   const checks = route.middleware.map((one, i) => compileOne(one, `route:${route.name}/${i}`, around));
   if (!open && !own) {
     checks.push(

@@ -47,7 +47,7 @@ test('a route that names no authentication inherits the global one', () => {
 test('of several enabled global blocks any one passes', () => {
   const several = settings({ jwt: jwtSettings(), oauth2: oauth2Settings() });
   const compiled = only({}, { settings: several });
-  expect(kinds(compiled.check)).toEqual({ any: ['api_key', 'unenforceable', 'unenforceable'] });
+  expect(kinds(compiled.check)).toEqual({ any: ['api_key', 'jwt', 'unenforceable'] });
   expect(compiled.refuses).toBeNull();
 });
 
@@ -62,7 +62,7 @@ test('a route that names its own authentication inherits nothing, also when it s
   const withJwt = settings({ jwt: jwtSettings() });
   expect(kinds(only({ middleware: [byKey] }, { settings: withJwt }).check)).toBe('api_key');
   expect(kinds(only({ middleware: [{ kind: 'any_of', of: [byKey, byJwt] }] }, { settings: withJwt }).check)).toEqual({
-    any: ['api_key', 'unenforceable'],
+    any: ['api_key', 'jwt'],
   });
 });
 
@@ -92,18 +92,50 @@ test('a route left open by mistake answers 503, it lets nobody through', () => {
 });
 
 test('what cannot be enforced yet answers 503, unless an alternative can be', () => {
-  expect(only({ middleware: [byJwt] })).toMatchObject({
-    refuses: 'not_enforceable',
-    check: { kind: 'unenforceable', what: 'jwt' },
-  });
   expect(only({ middleware: [byOAuth2] })).toMatchObject({
     refuses: 'not_enforceable',
     check: { kind: 'unenforceable', what: 'oauth2' },
   });
-  expect(only({ middleware: [byKey, byJwt] }).refuses).toBe('not_enforceable');
-  expect(only({ middleware: [{ kind: 'any_of', of: [byJwt, byOAuth2] }] }).refuses).toBe('not_enforceable');
-  expect(only({ middleware: [{ kind: 'any_of', of: [byJwt, byKey] }] }).refuses).toBeNull();
-  expect(only({ middleware: [byJwt], upstream: null }).refuses).toBe('not_enforceable');
+  expect(only({ middleware: [byKey, byOAuth2] }).refuses).toBe('not_enforceable');
+  expect(only({ middleware: [{ kind: 'any_of', of: [byOAuth2, byOAuth2] }] }).refuses).toBe('not_enforceable');
+  expect(only({ middleware: [{ kind: 'any_of', of: [byOAuth2, byJwt] }] }).refuses).toBeNull();
+  expect(only({ middleware: [byOAuth2], upstream: null }).refuses).toBe('not_enforceable');
+});
+
+test('jwt is compiled closed: without issuer, audience, a known algorithm or preset nobody passes', () => {
+  const bad: Partial<JwtSettings>[] = [
+    { issuer: null },
+    { audience: [] },
+    { algorithms: [] },
+    { algorithms: ['HS256', 'none', 'rs256'] },
+    { preset: 'toString' },
+  ];
+  for (const change of bad) {
+    const middleware: Middleware = { kind: 'jwt', jwt: jwtSettings(change) };
+    expect(only({ middleware: [middleware] })).toMatchObject({ refuses: 'not_enforceable', check: { what: 'jwt' } });
+  }
+  const mixed: Middleware = { kind: 'jwt', jwt: jwtSettings({ algorithms: ['HS256', 'ES256'] }) };
+  expect(only({ middleware: [mixed] }).check).toMatchObject({ kind: 'jwt', algorithms: new Set(['ES256']) });
+});
+
+test('checks with the same issuer and key URL share one key set, with the shortest life asked for', () => {
+  const by = (change: Partial<JwtSettings>): Middleware => ({ kind: 'jwt', jwt: jwtSettings(change) });
+  const plan = compilePlan(
+    config({
+      settings: settings({ jwt: jwtSettings() }),
+      routes: [
+        route('/inherits'),
+        route('/shorter', { middleware: [by({ cacheTtlMs: 1000, audience: ['b'] })] }),
+        route('/discovered', { middleware: [by({ jwksUri: null })] }),
+        route('/another', { middleware: [by({ issuer: 'https://another.example' })] }),
+      ],
+    }),
+  );
+  expect(plan.providers.map((one) => [one.issuer, one.jwksUri === null, one.cacheTtlMs])).toEqual([
+    ['https://issuer.example', false, 1000],
+    ['https://issuer.example', true, 300_000],
+    ['https://another.example', false, 300_000],
+  ]);
 });
 
 test('a route whose callback URL cannot be built says that it is the public URL that is missing', () => {

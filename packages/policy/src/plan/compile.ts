@@ -5,6 +5,7 @@ import { buildRouteTable, type RouteExplanation, type RouteMatch } from '../rout
 import { canonicalPrefix } from '../routing/target.ts';
 import { type CompiledCheck, compileAccess, inheritedAuthentication, LimitIds } from './checks.ts';
 import { identityHeadersOf, isIdentityHeader } from './identity.ts';
+import { Providers, type TokenProvider } from './providers.ts';
 import { type CompiledTemplate, compileTemplate } from './template.ts';
 import { type CompiledUpstream, compileUpstream, DEFAULT_UPSTREAM } from './upstream.ts';
 
@@ -44,6 +45,8 @@ export interface Plan {
   readonly apiKey: CompiledApiKey | null;
   readonly routes: readonly CompiledRoute[];
   readonly upstreams: readonly CompiledUpstream[];
+  /** Issuers whose key sets the node must hold; checks name them by index. */
+  readonly providers: readonly TokenProvider[];
   match(host: string, path: string, method: string): RouteMatch<CompiledRoute>;
   explain(host: string, path: string, method: string): RouteExplanation<CompiledRoute>;
   /** The first tier whose scope is held; null: no tier limit. */
@@ -78,6 +81,7 @@ function asksForKeys(check: CompiledCheck | null): boolean {
  */
 export function compilePlan(config: RealmConfig): Plan {
   const ids = new LimitIds();
+  const providers = new Providers();
   const upstreams = new Map<string, CompiledUpstream>();
   for (const spec of config.upstreams) {
     const compiled = compileUpstream(spec);
@@ -96,7 +100,7 @@ export function compilePlan(config: RealmConfig): Plan {
 
   const inherited = inheritedAuthentication(config);
   const routes = config.routes.map((spec, index): CompiledRoute => {
-    const access = compileAccess(spec, inherited, config.settings.publicUrl, ids);
+    const access = compileAccess(spec, inherited, config.settings.publicUrl, ids, providers);
     const upstream = upstreamOf(spec);
     const refuses = access.refuses ?? (upstream === null ? 'no_upstream' : null);
     return Object.freeze({ index, name: spec.name, spec, refuses, check: access.check, upstream, needsAuth: access.needsAuth });
@@ -140,6 +144,7 @@ export function compilePlan(config: RealmConfig): Plan {
     apiKey,
     routes: Object.freeze(routes),
     upstreams: Object.freeze([...upstreams.values()]),
+    providers: providers.list(),
     match: table.match,
     explain: table.explain,
     tierOf,

@@ -1,6 +1,8 @@
 import { cidrProblem } from '../access/cidr.ts';
 import { isScope } from '../access/scopes.ts';
 import type { JwtSettings, Middleware, OAuth2Settings, RouteSpec, Settings } from '../model.ts';
+import { algorithmOf } from '../tokens/algorithms.ts';
+import { isTokenPreset, TOKEN_PRESETS } from '../tokens/scopes.ts';
 import { authenticates } from './checks.ts';
 import type { ConfigFinding, Report } from './findings.ts';
 import { normaliseHeaderName } from './identity.ts';
@@ -16,7 +18,6 @@ const RESERVED = new Set(
     ' ',
   ),
 );
-const ALGORITHMS = new Set(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']);
 
 const join = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`);
 
@@ -52,17 +53,26 @@ export function judgeJwt(jwt: JwtSettings, place: Place, report: Report): void {
       remedy: 'add issuer: the exact `iss` of the tokens',
     });
   }
-  if (jwt.jwksUri === null) {
+  if (jwt.audience.length === 0) {
     report({
       severity: 'error',
-      code: 'jwks_uri_missing',
-      ...at('jwks_uri'),
-      message: 'jwt without jwks_uri has no keys to verify with',
-      remedy: "add jwks_uri: the URL of the issuer's key set",
+      code: 'jwt_audience_missing',
+      ...at('audience'),
+      message: 'jwt without an audience would take tokens that the issuer made for another service',
+      remedy: 'add audience: what the tokens for this API carry in `aud`',
+    });
+  }
+  if (!isTokenPreset(jwt.preset)) {
+    report({
+      severity: 'error',
+      code: 'preset_unknown',
+      ...at('preset'),
+      message: `there is no preset ${jwt.preset}`,
+      remedy: `write one of ${Object.keys(TOKEN_PRESETS).join(', ')}`,
     });
   }
   for (const algorithm of jwt.algorithms) {
-    if (!ALGORITHMS.has(algorithm)) {
+    if (algorithmOf(algorithm) === null) {
       report({
         severity: 'error',
         code: 'algorithm_refused',
@@ -75,7 +85,6 @@ export function judgeJwt(jwt: JwtSettings, place: Place, report: Report): void {
   for (const [claim, header] of Object.entries(jwt.claimsToHeaders))
     judgeHeaderName(header, at(`claims_to_headers.${claim}`), true, report);
   judgeScopes(jwt.requiredScopes, at('required_scopes'), report);
-  notEnforceable('jwt', place, report);
 }
 
 export function judgeOAuth2(oauth2: OAuth2Settings, settings: Settings, place: Place, report: Report): void {

@@ -31,6 +31,10 @@ export const jwtSettings = (change: Partial<JwtSettings> = {}): JwtSettings => (
   clockSkewMs: 60_000,
   algorithms: ['RS256'],
   claimsToHeaders: {},
+  preset: 'standard',
+  claimsToScopes: [],
+  typ: [],
+  maxLifetimeMs: null,
   ...change,
 });
 

@@ -124,6 +124,13 @@ export const claimName: ValueType<string> = text({
       : { why: 'it is no claim name', remedy: '`sub`, or a path such as `realm_access.roles`' },
 });
 
+/** `typ` of a token: a media type, with or without `application/`. */
+export const mediaType: ValueType<string> = text({
+  label: 'token type',
+  charsMax: 100,
+  check: (value) => (/^[A-Za-z0-9!#$&^_.+/-]+$/.test(value) ? null : { why: 'it is no media type', remedy: '`at+jwt`' }),
+});
+
 export const queryParameter: ValueType<string> = text({
   label: 'query parameter',
   charsMax: 64,
@@ -208,7 +215,19 @@ export const nodeFile: ValueType<string> = text({
 });
 
 /** What FluxGate verifies: asymmetric only. */
-export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
+export const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
 
 export const algorithm: ValueType<string> = oneOf(ALGORITHMS, (given) => {
   if (/^none$/i.test(given))

@@ -101,6 +101,10 @@ const jwt = (enabled: fc.Arbitrary<boolean>): fc.Arbitrary<JwtSettings> =>
     clockSkewMs: ms(0, 3_600_000),
     algorithms,
     claimsToHeaders: fc.constantFrom({}, { sub: 'X-User-Id' }, { sub: 'X-User-Id', 'realm_access.roles': 'X-Roles' }),
+    preset: fc.constantFrom('standard', 'auth0', 'keycloak'),
+    claimsToScopes: distinct(fc.constantFrom('scope', 'scp', 'https://ns.example/roles')),
+    typ: distinct(fc.constantFrom('at+jwt', 'application/at+jwt', 'JWT')),
+    maxLifetimeMs: nullable(ms(1000, 86_400_000)),
   });
 const oauth2 = (enabled: fc.Arbitrary<boolean>): fc.Arbitrary<OAuth2Settings> =>
   fc.record({

@@ -39,6 +39,11 @@ const JwtSettings = z
     clockSkewMs: ms,
     algorithms: texts,
     claimsToHeaders: z.record(z.string(), z.string()),
+    // Added later: absent in states that were written before.
+    preset: z.string().default('standard'),
+    claimsToScopes: texts.default([]),
+    typ: texts.default([]),
+    maxLifetimeMs: ms.nullable().default(null),
   })
   .strict();
 

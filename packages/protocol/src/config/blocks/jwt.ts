@@ -1,10 +1,10 @@
-import type { JwtSettings } from '@fluxgate/policy';
+import { type JwtSettings, TOKEN_PRESETS } from '@fluxgate/policy';
 import { isPlainAcrossNetwork, url } from '../addresses.ts';
 import type { Place } from '../input.ts';
-import { algorithm, claimName, identityHeader, scope } from '../names.ts';
+import { algorithm, claimName, identityHeader, mediaType, scope } from '../names.ts';
 import { quoted } from '../report.ts';
-import { type Block, block, type Cursor, defaulted, placeOf, required, requiredOrNull } from '../schema.ts';
-import { duration, flag, listOf, mapOf, upTo, words } from '../values.ts';
+import { type Block, block, type Cursor, defaulted, optional, placeOf, required, requiredOrNull } from '../schema.ts';
+import { duration, flag, listOf, mapOf, oneOf, upTo, words } from '../values.ts';
 
 const DEFAULT_ALGORITHMS = ['RS256', 'ES256', 'ES384'];
 const HOUR_MS = 3_600_000;
@@ -42,11 +42,34 @@ const claims = (clockSkewMs: number) => ({
       example: '{ sub: X-User-Id }',
     },
   ),
+  preset: defaulted(
+    oneOf(Object.keys(TOKEN_PRESETS)),
+    'standard',
+    'Whose tokens these are: where this provider keeps scopes and audience. `standard` is RFC 9068.',
+    { aliases: ['provider'], example: 'keycloak' },
+  ),
+  claims_to_scopes: defaulted(
+    listOf(claimName, { max: 20, isLoneAllowed: true }),
+    [],
+    'Claims that hold scopes, a text of words or a list; empty: those of the preset.',
+    { aliases: ['scope_claims'], example: '[scope, realm_access.roles]' },
+  ),
+  typ: defaulted(
+    listOf(mediaType, { max: 10, isLoneAllowed: true }),
+    [],
+    'Types of token (`typ`) that are taken; empty: none, `JWT` or `at+jwt`.',
+    { example: 'at+jwt' },
+  ),
+  max_lifetime: optional(duration(1000, upTo(3650)), 'Longest time between `iat` and `exp` that is believed.', {
+    example: '1h',
+    defaultText: 'any',
+  }),
 });
 
 const keys = {
-  jwks_uri: requiredOrNull(url, 'Where the issuer publishes its keys.', {
+  jwks_uri: optional(url, 'Where the issuer publishes its keys.', {
     example: 'https://auth.example.com/.well-known/jwks.json',
+    defaultText: "from the issuer's metadata",
   }),
   cache_ttl: defaulted(duration(1000, upTo(1)), 300_000, 'How long fetched keys are used before they are fetched again.', {
     example: '300s',
@@ -82,6 +105,10 @@ const build = (values: Omit<ReturnType<typeof take>, 'enabled'>, isEnabled: bool
   clockSkewMs: values.clock_skew,
   algorithms: values.algorithms,
   claimsToHeaders: values.claims_to_headers,
+  preset: values.preset,
+  claimsToScopes: values.claims_to_scopes,
+  typ: values.typ,
+  maxLifetimeMs: values.max_lifetime,
 });
 
 const take = (model: JwtSettings) => ({
@@ -93,6 +120,10 @@ const take = (model: JwtSettings) => ({
   required_scopes: model.requiredScopes,
   clock_skew: model.clockSkewMs,
   claims_to_headers: model.claimsToHeaders,
+  preset: model.preset,
+  claims_to_scopes: model.claimsToScopes,
+  typ: model.typ,
+  max_lifetime: model.maxLifetimeMs,
   jwks_uri: model.jwksUri,
   cache_ttl: model.cacheTtlMs,
 });
