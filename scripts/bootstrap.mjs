@@ -103,15 +103,11 @@ export function ensureBuilt() {
     .filter((path) => !path.endsWith('.test.ts') && !path.endsWith('.md'));
   const wanted = hashOf([...sources, join(root, 'scripts', 'build-app.ts'), join(root, 'pnpm-lock.yaml')]);
   if (marked(buildMark, wanted)) return;
-  step(
-    'building',
-    node24,
-    [join(root, 'node_modules', 'turbo', 'bin', 'turbo'), 'run', 'build', '--output-logs=errors-only', '--no-daemon'],
-    {
-      TURBO_TELEMETRY_DISABLED: '1',
-      PATH: `${join(root, 'node_modules', '.bin')}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH ?? ''}`,
-    },
-  );
+  // The same scripts that turbo runs for developers; here without it, since it wants a package manager on the PATH.
+  step('preparing the database client', node24, [join(root, 'scripts', 'generate-prisma.ts')]);
+  for (const app of ['control-plane', 'gateway', 'fluxctl', 'standalone']) {
+    step(`building ${app}`, node24, [join(root, 'scripts', 'build-app.ts'), app]);
+  }
   writeFileSync(buildMark, wanted);
 }
 
