@@ -109,14 +109,13 @@ async function save(tx: Tx, realm: string, { put, gone }: ObjectChanges, nowMs: 
   // The head is locked, so the revision of this write is the next one.
   const next = revision + 1n;
   const updatedAt = new Date(nowMs);
-  for (const { kind, name, spec, labels, owner } of put) {
-    const content = { spec: JSON.parse(JSON.stringify(spec)), labels, owner, revision: next, updatedAt };
-    await tx.configObject.upsert({
-      where: { realm_kind_name: { realm, kind, name } },
-      create: { realm, kind, name, createdAt: updatedAt, ...content },
-      update: content,
-    });
-  }
+  // One statement however many objects: the head is locked until it is done.
+  await tx.$executeRaw`
+    INSERT INTO config_object (realm, kind, name, spec, labels, owner, revision, created_at, updated_at)
+    SELECT ${realm}, r.kind, r.name, r.spec, r.labels, r.owner, ${next}::bigint, ${updatedAt}, ${updatedAt}
+      FROM jsonb_to_recordset(${JSON.stringify(put)}::jsonb) AS r(kind text, name text, spec jsonb, labels jsonb, owner text)
+    ON CONFLICT (realm, kind, name) DO UPDATE
+      SET spec = excluded.spec, labels = excluded.labels, owner = excluded.owner, revision = excluded.revision, updated_at = excluded.updated_at`;
   for (const { kind, name } of gone) await tx.configObject.deleteMany({ where: { realm, kind, name } });
 }
 

@@ -56,6 +56,9 @@ function stepOf(check: CompiledCheck): Step[] {
       return [
         { stage: 'limit', verdict: 'needs', detail: `at most ${formatRate(check.rate)} by ${check.by}, burst ${check.burst}` },
       ];
+    default:
+      // A check that a later version of policy brings: named, not passed over.
+      return [{ stage: 'check', verdict: 'needs', detail: (check as { readonly kind: string }).kind }];
   }
 }
 

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { readConfig, settingsReference } from './config.ts';
+
+const noFile = (): string => {
+  throw Object.assign(new Error('no'), { code: 'ENOENT' });
+};
+const good = { DATABASE_URL: 'pglite:/tmp/x', FLUXGATE_KEK_FILE: '/tmp/kek' };
+
+test('the least that is needed gives a frozen configuration with safe defaults', () => {
+  const read = readConfig(good, noFile);
+  expect(read).toEqual({
+    config: {
+      databaseUrl: 'pglite:/tmp/x',
+      kekFile: '/tmp/kek',
+      adminHost: '127.0.0.1',
+      adminPort: 8081,
+      tls: null,
+      bootstrapDir: null,
+      secretsDir: null,
+      redisUrl: null,
+      logLevel: 'info',
+    },
+  });
+  expect('config' in read && Object.isFrozen(read.config)).toBe(true);
+});
+
+test('all mistakes are told at once, each with a remedy, and none repeats a password', () => {
+  const read = readConfig(
+    {
+      DATABASE_URL: 'mysql://u:hunter2@db/x',
+      FLUXGATE_ADMIN_HOST: '0.0.0.0',
+      FLUXGATE_ADMIN_PORT: 'http',
+      FLUXGATE_ADMIN_TLS_KEY: '/k.pem',
+      FLUXGATE_LOG_LEVEL: 'loud',
+      REDIS_URL: 'localhost',
+    },
+    noFile,
+  );
+  const problems = 'problems' in read ? read.problems : [];
+  expect(problems.map(({ name }) => name).sort()).toEqual([
+    'DATABASE_URL',
+    'FLUXGATE_ADMIN_PORT',
+    'FLUXGATE_ADMIN_TLS_CERT',
+    'FLUXGATE_KEK_FILE',
+    'FLUXGATE_LOG_LEVEL',
+    'REDIS_URL',
+  ]);
+  for (const { why, remedy } of problems) expect([why.length > 0, remedy.length > 0]).toEqual([true, true]);
+  expect(JSON.stringify(problems)).not.toContain('hunter2');
+});
+
+test('an address that is not loopback needs TLS', () => {
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'gw.example.com']) {
+    const read = readConfig({ ...good, FLUXGATE_ADMIN_HOST: host }, noFile);
+    expect('problems' in read && read.problems.map(({ name }) => name)).toEqual(['FLUXGATE_ADMIN_HOST']);
+  }
+  for (const host of ['127.0.0.1', '127.8.8.8', 'localhost', '::1', '[::1]'])
+    expect(readConfig({ ...good, FLUXGATE_ADMIN_HOST: host }, noFile)).toHaveProperty('config');
+  const tls = { FLUXGATE_ADMIN_TLS_CERT: '/c', FLUXGATE_ADMIN_TLS_KEY: '/k' };
+  expect(readConfig({ ...good, ...tls, FLUXGATE_ADMIN_HOST: '0.0.0.0' }, noFile)).toMatchObject({
+    config: { tls: { certFile: '/c', keyFile: '/k' } },
+  });
+});
+
+test('one YAML file says the same, the environment overrules it, and unknown names are mistakes', () => {
+  const yaml = 'database_url: pglite:/tmp/y\nkek_file: /tmp/k\nadmin_port: 9999\nlog_level: debug\n';
+  const read = readConfig({ FLUXGATE_CONFIG: '/etc/fluxgate.yaml', FLUXGATE_LOG_LEVEL: 'warn' }, () => yaml);
+  expect(read).toMatchObject({ config: { databaseUrl: 'pglite:/tmp/y', adminPort: 9999, logLevel: 'warn' } });
+  const wrong = readConfig({ ...good, FLUXGATE_CONFIG: '/x' }, () => 'admin_prot: 1\nadmin_port: [1]\n');
+  expect('problems' in wrong && wrong.problems.map(({ name }) => name)).toEqual(['admin_prot', 'FLUXGATE_ADMIN_PORT']);
+  for (const text of ['- a\n', 'a: [\n'])
+    expect(readConfig({ ...good, FLUXGATE_CONFIG: '/x' }, () => text)).toMatchObject({ problems: [{ name: 'FLUXGATE_CONFIG' }] });
+  expect(readConfig({ ...good, FLUXGATE_CONFIG: '/x' }, noFile)).toMatchObject({
+    problems: [{ name: 'FLUXGATE_CONFIG', why: expect.stringContaining('ENOENT') }],
+  });
+});
+
+test('the table in README.md is the one that the program reads by', () => {
+  expect(readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')).toContain(settingsReference());
+});
