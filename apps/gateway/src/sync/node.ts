@@ -53,6 +53,7 @@ export class SyncNode {
   /** What is held shall not be continued: the next hello asks for a snapshot. */
   #resync = false;
   #isReady = false;
+  #statusIsDue = false;
   #secrets: SecretsContent | null = null;
   #durable: Position | null = null;
   #head = 0;
@@ -78,6 +79,7 @@ export class SyncNode {
     this.#workers = new Workers(
       (worker, message) => this.#onWorker(worker, message),
       () => {
+        this.#statusIsDue = true;
         this.#acknowledge();
         this.#ready();
       },
@@ -400,6 +402,7 @@ export class SyncNode {
   tick(): void {
     this.#leases.expire();
     this.#usage.tick();
+    if (this.#statusIsDue) this.#tellStatus();
   }
 
   /** Once a second. */
@@ -423,6 +426,7 @@ export class SyncNode {
   }
 
   #tellStatus(): void {
+    this.#statusIsDue = false;
     const applied = this.#workers.applied;
     this.#parts.onStatus({
       realm: this.#parts.token.realm,

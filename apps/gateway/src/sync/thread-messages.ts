@@ -53,7 +53,7 @@ export type ToSync = WorkerJoined | WorkerLeft | Stop;
 
 // ── sync → main ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Posted at every change and once a second. */
+/** Posted within a tenth of a second of a change, and once a second. */
 export interface SyncStatus {
   readonly realm: string;
   /** empty: no state yet, nothing can be served; static: state from disk or link lost; live: connected and welcomed. */
