@@ -40,7 +40,10 @@ export {
   type VersionState,
   verifiesUntilMs,
 } from './credentials/versions.ts';
+export type { CompiledEdges } from './edges/compile.ts';
+export type { CompiledCors } from './edges/cors.ts';
 export { type Change, type Direction, type HeaderProblem, headerChangeProblem, headerValueProblem } from './edges/headers.ts';
+export { splitListenAddress } from './edges/judge.ts';
 export {
   type ClientCerts,
   type CorsSpec,
@@ -60,6 +63,7 @@ export {
 } from './edges/model.ts';
 export { type OriginReading, readOrigin } from './edges/origins.ts';
 export { formatSize, parseSize } from './edges/sizes.ts';
+export { type CompiledHeaders, type CompiledRequest, changedPath, type PathChange } from './edges/transform.ts';
 export { EMPTY_SETTINGS } from './empty.ts';
 export { type GcraVerdict, gcra } from './limits/gcra.ts';
 export { type RateLimitField, type RatePolicyField, rateLimit, rateLimitPolicy, retryAfter } from './limits/headers.ts';
@@ -88,6 +92,7 @@ export type {
 } from './model.ts';
 export { authenticates, type CompiledCheck } from './plan/checks.ts';
 export {
+  type AddressLimit,
   type CompiledApiKey,
   type CompiledRoute,
   type CompiledTier,

@@ -1,4 +1,5 @@
 import { type CidrSet, compileCidrs, parseCidr } from '../access/cidr.ts';
+import { type CompiledEdges, compileEdges } from '../edges/compile.ts';
 import type { ApiKeySettings, Rate, RealmConfig, RouteSpec, Settings } from '../model.ts';
 import type { RefusalCode } from '../refusals.ts';
 import { buildRouteTable, type RouteExplanation, type RouteMatch } from '../routing/table.ts';
@@ -9,7 +10,7 @@ import { Providers, type TokenProvider } from './providers.ts';
 import { type CompiledTemplate, compileTemplate } from './template.ts';
 import { type CompiledUpstream, compileUpstream, DEFAULT_UPSTREAM } from './upstream.ts';
 
-export interface CompiledRoute {
+export interface CompiledRoute extends CompiledEdges {
   readonly index: number;
   readonly name: string;
   readonly spec: RouteSpec;
@@ -37,6 +38,14 @@ export type CompiledApiKey = ApiKeySettings & {
   readonly errorTemplate: CompiledTemplate;
 };
 
+/** Requests of one client address before anything is authenticated. */
+export interface AddressLimit {
+  /** Like the id of a rate limit. */
+  readonly id: number;
+  readonly rate: Rate;
+  readonly burst: number;
+}
+
 /** What a request meets. Frozen; replaced as a whole when a revision arrives. */
 export interface Plan {
   readonly settings: Settings;
@@ -45,6 +54,10 @@ export interface Plan {
   readonly apiKey: CompiledApiKey | null;
   readonly routes: readonly CompiledRoute[];
   readonly upstreams: readonly CompiledUpstream[];
+  /** null: none. */
+  readonly addressLimit: AddressLimit | null;
+  /** Some route answers preflights. */
+  readonly anyCors: boolean;
   /** Issuers whose key sets the node must hold; checks name them by index. */
   readonly providers: readonly TokenProvider[];
   match(host: string, path: string, method: string): RouteMatch<CompiledRoute>;
@@ -99,11 +112,23 @@ export function compilePlan(config: RealmConfig): Plan {
   };
 
   const inherited = inheritedAuthentication(config);
+  const owned = identityHeadersOf(config, config.settings.apiKey?.headerName ?? null);
+  const isOwned = (name: string): boolean => isIdentityHeader(name, owned);
+  const { limits } = config.settings;
   const routes = config.routes.map((spec, index): CompiledRoute => {
     const access = compileAccess(spec, inherited, config.settings.publicUrl, ids, providers);
     const upstream = upstreamOf(spec);
     const refuses = access.refuses ?? (upstream === null ? 'no_upstream' : null);
-    return Object.freeze({ index, name: spec.name, spec, refuses, check: access.check, upstream, needsAuth: access.needsAuth });
+    return Object.freeze({
+      index,
+      name: spec.name,
+      spec,
+      refuses,
+      check: access.check,
+      upstream,
+      needsAuth: access.needsAuth,
+      ...compileEdges(spec, limits, isOwned),
+    });
   });
   const table = buildRouteTable(
     routes.flatMap((route) => {
@@ -144,6 +169,15 @@ export function compilePlan(config: RealmConfig): Plan {
     apiKey,
     routes: Object.freeze(routes),
     upstreams: Object.freeze([...upstreams.values()]),
+    addressLimit:
+      limits?.address == null
+        ? null
+        : Object.freeze({
+            id: ids.take('limits:address'),
+            rate: Object.freeze({ ...limits.address.rate }),
+            burst: Math.max(1, limits.address.burst),
+          }),
+    anyCors: routes.some((route) => route.cors !== null),
     providers: providers.list(),
     match: table.match,
     explain: table.explain,

@@ -41,6 +41,11 @@ export type FindingCode =
   | 'public_url_missing'
   | 'public_url_invalid'
   | 'tier_shadowed'
+  | 'listener_invalid'
+  | 'proxy_protocol_untrusted'
+  | 'cors_open'
+  | 'cors_invalid'
+  | 'upstream_tls'
   | 'error_status_invalid'
   | 'error_placeholder_unknown';
 

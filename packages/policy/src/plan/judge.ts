@@ -1,4 +1,5 @@
 import { isScope } from '../access/scopes.ts';
+import { judgeEdges } from '../edges/judge.ts';
 import type { RealmConfig, Settings } from '../model.ts';
 import type { ConfigFinding, Report } from './findings.ts';
 import { judgeCidrs, judgeHeaderName, judgeJwt, judgeOAuth2, judgeRate } from './judge-checks.ts';
@@ -161,5 +162,6 @@ export function judgeConfig(config: RealmConfig): readonly ConfigFinding[] {
   judgeUpstreams(config, report);
   judgeTiers(config, report);
   judgeRoutes(config, report);
+  judgeEdges(config, report);
   return findings;
 }
