@@ -40,7 +40,7 @@ export interface ClientParts {
   readonly beforeWrite: (target: Target) => void;
   readonly debug: (line: string) => void;
   /** A wait for the nodes that takes long enough to wonder about. */
-  readonly stillWaiting: (forMs: number) => void;
+  readonly stillWaiting: () => void;
   /** Keys of minting requests that were answered; the caller settles them once the secret was handed over. */
   readonly minted: string[];
 }
@@ -128,24 +128,27 @@ function failureOf(answer: Answer, target: Target, value: unknown): Failure {
       : exit === EXIT.forbidden
         ? `The token came from ${target.tokenSource}; its role: fluxctl auth status`
         : null);
+  const errors = value.errors ?? [];
+  // One mistake is told once: by the sentence of the problem.
+  const told = errors.length === 1 && value.detail.includes(errors[0]?.message ?? '');
   return new Failure({
     code: value.code,
     exit,
     message: value.detail || value.title,
-    hint,
+    hint: told || !errors.some((one) => one.hint === hint) ? hint : null,
     requestId: value.requestId ?? requestId,
     retryable: value.retryable ?? false,
-    ...(value.errors && value.errors.length > 0
-      ? {
-          field: value.errors[0]?.field ?? null,
-          details: value.errors.map((one) => {
-            const place = one.file === undefined ? (one.field ?? '') : `${one.file}:${one.line ?? 1}:${one.column ?? 1}`;
-            return `${place === '' ? '' : `${place}: `}${one.message}${one.hint ? `\n  ${one.hint}` : ''}`;
-          }),
-          items: value.errors,
-        }
-      : {}),
+    field: errors[0]?.field ?? null,
+    ...(errors.length === 0 ? {} : { items: errors }),
+    ...(errors.length === 0 || told ? {} : { details: errors.map(mistakeText) }),
   });
+}
+
+/** `file:line:column: message` or `field: message`, the remedy below it. */
+function mistakeText(one: NonNullable<Problem['errors']>[number]): string {
+  const place = one.file ? `${one.file}:${one.line ?? 1}:${one.column ?? 1}: ` : one.field ? `${one.field}: ` : '';
+  const kind = 'severity' in one && one.severity === 'warning' ? 'warning: ' : '';
+  return `${place}${kind}${one.message}${one.hint ? `\n  ${one.hint}` : ''}`;
 }
 
 export function connectAdmin(parts: ClientParts): Admin {
@@ -188,8 +191,7 @@ export function connectAdmin(parts: ClientParts): Admin {
       for (let attempt = 1; ; attempt++) {
         const startedMs = parts.host.nowMs();
         let answer: Answer;
-        const waits = given.deadlineMs;
-        const wonder = waits === undefined ? null : setTimeout(() => parts.stillWaiting(waits), WONDER_MS);
+        const wonder = given.deadlineMs === undefined ? null : setTimeout(parts.stillWaiting, WONDER_MS);
         try {
           answer = await wire.exchange({ method, url, headers, body, deadlineMs: given.deadlineMs ?? parts.deadlineMs });
         } catch (error) {

@@ -23,6 +23,7 @@ import { GLOBAL_FLAGS } from './specs/globals.ts';
 import type { CommandSpec } from './specs/types.ts';
 import { didYouMean } from './suggest.ts';
 import { resolveTarget, type Target } from './target.ts';
+import { showDuration } from './units.ts';
 import { VERSION } from './version.ts';
 import { waitingOf } from './waiting.ts';
 import type { Wire } from './wire.ts';
@@ -76,7 +77,7 @@ export async function execute(located: Located, host: Host): Promise<ExitCode> {
   const style = await styleFor(host.stderr, settings, host);
   // Talk keeps its order: each line is handed to the stream before the next one.
   const say = (lines: readonly Line[]): Promise<boolean> => {
-    const wanted = lines.filter((line) => line.tone === 'warn' || line.tone === 'fail' || !settings.quiet);
+    const wanted = settings.quiet ? lines.filter((line) => line.tone === 'fail') : lines;
     return write(host.stderr, wanted.map((line) => `${style.line(line)}\n`).join(''));
   };
   const session = openSession(host, settings, say);
@@ -179,8 +180,9 @@ function openSession(host: Host, settings: Settings, say: (lines: readonly Line[
     debug: (line) => {
       if (settings.debug) void write(host.stderr, `debug: ${line}\n`);
     },
-    stillWaiting: (forMs) => {
-      if (!isMachine(settings)) void say([plain(`waiting for the answer of the nodes (up to ${Math.round(forMs / 1000)} s)`)]);
+    stillWaiting: () => {
+      if (!isMachine(settings))
+        void say([plain(`waiting for the nodes (--timeout ${showDuration(waitingOf(settings).timeoutMs)})`)]);
     },
     minted,
   });

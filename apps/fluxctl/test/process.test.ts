@@ -36,6 +36,14 @@ afterAll(async () => {
 });
 const env = (more: Record<string, string> = {}) => ({ HOME: home, FLUXCTL_SERVER: stub.url, FLUXCTL_TOKEN: TOKEN, ...more });
 
+const run = `"${systemNode()}" "${LAUNCHER}"`;
+const bash = (line: string): Promise<{ stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile('bash', ['-c', line], { env: { PATH: process.env['PATH'] ?? '', ...env() } }, (_error, stdout, stderr) =>
+      resolve({ stdout, stderr }),
+    );
+  });
+
 /** Modules that a run loaded: ESM by a hook, CommonJS from the cache. */
 async function modulesOf(argv: readonly string[]): Promise<string[]> {
   const log = join(home, `modules-${argv.join('_').replace(/[^a-z-]/g, '')}`);
@@ -108,23 +116,12 @@ test('twenty processes that change the configuration at once lose nothing and le
 }, 60_000);
 
 describe('streams and signals', () => {
-  const shell = (line: string): Promise<{ stdout: string; stderr: string }> =>
-    new Promise((resolve) => {
-      execFile(
-        'bash',
-        ['-c', `set -o pipefail; ${line}`],
-        { env: { PATH: process.env['PATH'] ?? '', ...env() } },
-        (_error, stdout, stderr) => resolve({ stdout, stderr }),
-      );
-    });
-  const run = `"${systemNode()}" "${LAUNCHER}"`;
-
   test('a reader that closes the pipe ends it quietly', async () => {
-    expect(await shell(`${run} keys list -o json | head -c 10; echo "\${PIPESTATUS[0]}"`)).toEqual({
+    expect(await bash(`${run} keys list -o json | head -c 10; echo "\${PIPESTATUS[0]}"`)).toEqual({
       stdout: '{\n  "items0\n',
       stderr: '',
     });
-    expect(await shell(`${run} completion bash | true; echo "\${PIPESTATUS[0]}"`)).toEqual({ stdout: '0\n', stderr: '' });
+    expect(await bash(`${run} completion bash | true; echo "\${PIPESTATUS[0]}"`)).toEqual({ stdout: '0\n', stderr: '' });
   });
 
   test('a secret that stdout did not take is a failure that says so', async () => {
@@ -182,6 +179,32 @@ describe('streams and signals', () => {
     expect((await fluxctl(['keys', 'list', '--search', 'none'], env({ LANG: 'C', LC_ALL: 'C' }))).stderr).toMatch(
       /^[\x20-\x7e\n]*$/,
     );
+  });
+});
+
+describe('completion', () => {
+  const complete = async (...typed: string[]): Promise<string[]> => {
+    const words = typed.map((word) => `'${word}'`).join(' ');
+    const { stdout, stderr } = await bash(
+      `source <(${run} completion bash); COMP_WORDS=(fluxctl ${words}); COMP_CWORD=${typed.length}; _fluxctl; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    );
+    expect(stderr).toBe('');
+    return stdout.trim().split('\n');
+  };
+
+  test('knows nouns, verbs, flags and their values', async () => {
+    expect(await complete('ke')).toEqual(['keys']);
+    expect(await complete('keys', 'ro')).toEqual(['rotate', 'rotations']);
+    expect(await complete('-o', 'json', 'keys', 'rotations', 'f')).toEqual(['finish']);
+    expect(await complete('keys', 'rotate', 'a', '--re')).toContain('--reissue');
+    expect(await complete('auth', 'verify', '--mode', 's')).toEqual(['standard', 'strict']);
+    expect(await complete('keys', '-o', 'y')).toEqual(['yaml']);
+  });
+
+  test.each(['bash', 'zsh', 'fish', 'powershell'])('is one script for %s that names every command', async (shell) => {
+    const { stdout, exit } = await fluxctl(['completion', shell], {});
+    expect(exit).toBe(0);
+    for (const spec of SPECS) expect(stdout).toContain(spec.path.at(-1));
   });
 });
 

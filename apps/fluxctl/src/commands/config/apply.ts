@@ -19,10 +19,12 @@ function changeText(change: ConfigResult['changes'][number]): string {
   if (change.action !== 'update') return head;
   return [
     head,
-    ...change.changes.map(
-      (one) =>
-        `    ${one.path}: ${one.before === undefined || one.before === null ? '(unset)' : spelled(one.before)} -> ${one.after === undefined || one.after === null ? '(unset)' : spelled(one.after)}`,
-    ),
+    ...change.changes
+      .filter((one) => one.path !== '')
+      .map(
+        (one) =>
+          `    ${one.path}: ${one.before === undefined || one.before === null ? '(unset)' : spelled(one.before)} -> ${one.after === undefined || one.after === null ? '(unset)' : spelled(one.after)}`,
+      ),
   ].join('\n');
 }
 

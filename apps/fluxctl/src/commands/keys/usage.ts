@@ -17,7 +17,7 @@ export const usage = command<{ key: string; days: number | undefined }, KeyUsage
         ['Key', `${keyName} (${keyId})`],
         [
           'Quota',
-          quota === null ? 'unlimited' : `${quota.used} of ${quota.limit} used this ${quota.window}, ${quota.remaining} left`,
+          quota === null ? 'unlimited' : `${quota.used} of ${quota.limit} used in ${quota.window}, ${quota.remaining} left`,
         ],
         ['Resets', quota === null ? '-' : showTime(quota.resetsAt)],
       ],

@@ -42,8 +42,24 @@ export const status = command<
         exit: listed.convergence.converged ? EXIT.done : EXIT.notConverged,
       };
     const counted = `${reached}/${nodes} nodes converged${waited}`;
-    return listed.convergence.converged
-      ? { view, names, before, after: [done(counted)] }
-      : { view, names, before, after: [warn(`${counted}; waiting for ${pending.join(', ')} (exit 8)`)], exit: EXIT.notConverged };
+    if (!listed.convergence.converged)
+      return {
+        view,
+        names,
+        before,
+        after: [warn(`${counted}; waiting for ${pending.join(', ')} (exit 8)`)],
+        exit: EXIT.notConverged,
+      };
+    // A node that holds a part back has received the revision, but does not decide by all of it.
+    const held = listed.items.filter((node) => node.state === 'quarantine').map((node) => node.name);
+    if (held.length > 0)
+      return {
+        view,
+        names,
+        before,
+        after: [warn(`${counted}, but not by all of it: ${held.join(', ')} (exit 8)`)],
+        exit: EXIT.notConverged,
+      };
+    return { view, names, before, after: [done(counted)] };
   },
 });

@@ -64,7 +64,7 @@ export const configure = command<Options, OAuth2ClientResult, Pick<Needs, 'admin
           ? plain(`${result.client.clientId} unchanged`)
           : done(`${result.client.clientId} ${outcome}${landed.text === null ? '' : ` · ${landed.text}`}`),
         ...result.warnings.map(warn),
-        ...landed.lines,
+        ...(result.outcome === 'unchanged' ? [] : landed.lines),
       ],
       exit: landed.exit,
     };
