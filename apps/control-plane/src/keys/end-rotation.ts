@@ -1,10 +1,11 @@
 import { abortRotation, finishRotation, formatDuration, type Version, type VersionResult } from '@fluxgate/policy';
-import type { Rotation } from '@fluxgate/protocol/admin';
+import type { Rotation, RotationPolicy } from '@fluxgate/protocol/admin';
 import type { Tx } from '@fluxgate/stores/postgres';
 import { isProblem, type Problem, problem } from '../problem.ts';
 import type { Done, Write } from '../write.ts';
 import { type Lineage, lockLineage, type RotationRow, readLineage, versionsOf } from './lineage.ts';
 import { rotationView } from './rotation-view.ts';
+import { dueAtMs } from './terms.ts';
 import { saveVersions, settle, versionProblem } from './versions.ts';
 import { auditView, keyView } from './view.ts';
 
@@ -67,6 +68,7 @@ export async function endRotation(write: Write, order: EndOrder): Promise<Proble
       where: { id: row.id },
       data: { state: how, endedAt: new Date(nowMs), ...(how === 'finished' ? { graceUntil: new Date(nowMs) } : {}) },
     });
+    if (how === 'aborted') await dueAgain(tx, lineage, row.fromKid, nowMs);
     const after = (await readLineage(tx, realm, lineage.row.id)) as Lineage;
     const ended = after.rotations.find(({ id }) => id === row.id) as RotationRow;
     return {
@@ -75,6 +77,18 @@ export async function endRotation(write: Write, order: EndOrder): Promise<Proble
       urgent: true,
       audit: [{ target: `rotation/${row.id}`, before: auditView(before), after: auditView(keyView(after, [], nowMs)) }],
     };
+  });
+}
+
+/** The old version is the current one again, and as due as it was. */
+async function dueAgain(tx: Tx, { row }: Lineage, kid: string, nowMs: number): Promise<void> {
+  const current = row.versions.find((version) => version.kid === kid);
+  if (current === undefined) return;
+  const policy = row.rotation as RotationPolicy | null;
+  const dueMs = dueAtMs(policy?.everyMs ?? null, current.createdAt.getTime(), current.notAfter?.getTime() ?? null);
+  await tx.credential.update({
+    where: { id: row.id },
+    data: { updatedAt: new Date(nowMs), rotationDueAt: dueMs === null ? null : new Date(dueMs) },
   });
 }
 
