@@ -46,7 +46,18 @@ const wire = createWire({
   plan,
   decide(facts): Decision {
     const target = facts.query === '' ? facts.path : `${facts.path}?${facts.query}`;
-    return { kind: 'forward', route, upstream, target, set, drop: nothing, responseSet: nothing, principal: null };
+    return {
+      kind: 'forward',
+      route,
+      upstream,
+      target,
+      set,
+      drop: nothing,
+      responseSet: nothing,
+      add: nothing,
+      cors: nothing,
+      principal: null,
+    };
   },
   answerRefusal(code, traceId, because, refusedRoute): Answer {
     if (process.env['WIRE_TRACE'] !== undefined) console.error(code, because);

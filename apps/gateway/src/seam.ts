@@ -5,6 +5,16 @@ import type { Address, CompiledRoute, CompiledUpstream, Plan, RefusalCode } from
  * The wire turns hostile bytes into `RequestFacts` once; the pipeline answers with a `Decision`; nobody else touches raw heads.
  */
 
+/** A client certificate that one of the listener's authorities signed. */
+export interface ClientCert {
+  /** RFC 4514 order, e.g. `CN=svc,O=Example`; may hold any text. */
+  readonly subject: string;
+  /** As Node writes it, e.g. `DNS:svc.internal, URI:spiffe://…`; empty: none. */
+  readonly san: string;
+  /** SHA-256 of the certificate, 64 lower-case hex digits. */
+  readonly fingerprint: string;
+}
+
 export interface RequestFacts {
   readonly method: string;
   /** Canonical path: the one string that router, policy and upstream see. */
@@ -20,6 +30,8 @@ export interface RequestFacts {
   readonly clientText: string;
   /** AWS VPC endpoint id from PROXY protocol v2, if a trusted proxy sent one. */
   readonly vpcEndpoint: string | null;
+  /** The certificate that the client proved to hold, if the listener asked for one. */
+  readonly clientCert: ClientCert | null;
   readonly scheme: 'http' | 'https';
   /** 32 lower-case hex digits; also in the `traceparent` sent upstream. */
   readonly traceId: string;
@@ -42,10 +54,14 @@ export interface Forward {
   readonly target: string;
   /** Identity and other fields to add; client fields of the same normalised name were dropped before. */
   readonly set: FlatHeaders;
+  /** Fields to add beside what the client sent under the same name. */
+  readonly add: FlatHeaders;
   /** Further client fields to drop (lower-case names), e.g. the credential's header. */
   readonly drop: readonly string[];
   /** Added to the response on its way to the client (RateLimit, Deprecation …). */
   readonly responseSet: FlatHeaders;
+  /** CORS fields of whatever answers this request; the upstream's own are dropped on a route with CORS. Empty elsewhere. */
+  readonly cors: FlatHeaders;
   readonly principal: string | null;
 }
 

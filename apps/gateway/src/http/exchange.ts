@@ -1,5 +1,5 @@
 import type { CompiledRoute, RefusalCode } from '@fluxgate/policy';
-import type { Decision, Forward } from '../seam.ts';
+import type { Decision, FlatHeaders, Forward } from '../seam.ts';
 import { pickMember } from './balance.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -16,6 +16,7 @@ import type { WireContext } from './wire-context.ts';
 /** Messages up to this size leave as one string; larger ones as one buffer. */
 const STRING_BYTES_MAX = 16_384;
 const NO_BYTES = Buffer.alloc(0);
+const NO_FIELDS: FlatHeaders = [];
 
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH']);
@@ -308,7 +309,9 @@ export class Exchange implements UpstreamUser {
 
   /** A refusal that the wire found. `close`: the rest of the client's bytes has no meaning. */
   #refuse(code: RefusalCode, because: string, route: CompiledRoute | null, close = false): void {
-    const answer = this.#context.answerRefusal(code, this.facts.traceId, because, route);
+    const refusal = this.#context.answerRefusal(code, this.facts.traceId, because, route);
+    const cors = this.decision?.kind === 'forward' ? this.decision.cors : NO_FIELDS;
+    const answer = cors.length === 0 ? refusal : { ...refusal, headers: [...refusal.headers, ...cors] };
     this.#dropUpstream();
     if (close) this.client.mustClose = true;
     this.client.answer(this, answer);

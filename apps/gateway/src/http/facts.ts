@@ -1,5 +1,5 @@
 import type { Address } from '@fluxgate/policy';
-import type { RequestFacts } from '../seam.ts';
+import type { ClientCert, RequestFacts } from '../seam.ts';
 import { HeadScanner } from './head-scanner.ts';
 import type { NameTable } from './names.ts';
 
@@ -12,6 +12,7 @@ export interface Peer {
   readonly text: string;
   readonly scheme: 'http' | 'https';
   readonly vpcEndpoint: string | null;
+  readonly clientCert: ClientCert | null;
   /** Its X-Forwarded-* are believed. */
   readonly trusted: boolean;
 }
@@ -26,6 +27,7 @@ export class Facts implements RequestFacts {
   client: Address;
   clientText: string;
   readonly vpcEndpoint: string | null;
+  readonly clientCert: ClientCert | null;
   scheme: 'http' | 'https';
   traceId = '';
   upgrade: string | null = null;
@@ -62,6 +64,7 @@ export class Facts implements RequestFacts {
     this.client = peer.address;
     this.clientText = peer.text;
     this.vpcEndpoint = peer.vpcEndpoint;
+    this.clientCert = peer.clientCert;
     this.scheme = peer.scheme;
     this.arrivedMs = arrivedMs;
     this.#scanner = scanner;

@@ -69,6 +69,8 @@ export function forwardHead(
   out += `Via: 1.1 fluxgate\r\n${forwardedLines(facts, peer)}traceparent: 00-${facts.traceId}-${trace.spanId()}-${facts.traceFlags}\r\n`;
   const { set } = forward;
   for (let i = 0; i < set.length; i += 2) out += `${set[i]}: ${set[i + 1]}\r\n`;
+  const { add } = forward;
+  for (let i = 0; i < add.length; i += 2) out += `${add[i]}: ${add[i + 1]}\r\n`;
   return `${out}\r\n`;
 }
 

@@ -3,6 +3,7 @@ import { hashName } from './grammar.ts';
 import type { HeadScanner } from './head-scanner.ts';
 import { KIND } from './names.ts';
 import type { BodyEnd, ResponseHead } from './read-response.ts';
+import type { ResponseEdges } from './response-edges.ts';
 
 const COPIED = new Uint8Array(KIND.kinds);
 for (const kind of [KIND.other, KIND.contentLength, KIND.date]) COPIED[kind] = 1;
@@ -34,6 +35,8 @@ export interface RelayOptions {
   readonly close: boolean;
   readonly clientMinor: number;
   readonly responseSet: FlatHeaders;
+  readonly edges: ResponseEdges | null;
+  readonly cors: FlatHeaders;
   readonly date: string;
 }
 
@@ -48,17 +51,17 @@ export function relayHead(
   head: ResponseHead,
   options: RelayOptions,
 ): string {
-  const { responseSet } = options;
+  const { responseSet, edges, cors } = options;
   const plainStart = scanner.minor === 1 && text.charCodeAt(12) === 32;
   let out = plainStart ? '' : `HTTP/1.1 ${head.status} ${text.slice(13, Math.max(13, scanner.methodEnd))}\r\n`;
   let from = plainStart ? 0 : -1;
-  const changes = responseSet.length > 0 || head.nominated !== null;
+  const changes = responseSet.length > 0 || head.nominated !== null || edges !== null;
   for (let i = 0; i < scanner.count; i++) {
     const kind = scanner.kind(i);
     let copy = COPIED[kind] === 1;
     if (kind === KIND.contentLength)
       copy = options.framing === 'length' || (options.framing === 'none' && head.status >= 200 && head.status !== 204);
-    else if (changes && copy) copy = !isReplaced(scanner.hash(i), kind, responseSet, head.nominated);
+    else if (changes && copy) copy = !isReplaced(scanner.hash(i), kind, responseSet, head.nominated, edges);
     if (copy) {
       if (from < 0) from = scanner.lineStart(i);
     } else if (from >= 0) {
@@ -70,12 +73,21 @@ export function relayHead(
   if (scanner.at[KIND.date] === 0 && head.status >= 200) out += options.date;
   if (options.framing === 'chunked') out += 'Transfer-Encoding: chunked\r\n';
   for (let i = 0; i < responseSet.length; i += 2) out += `${responseSet[i]}: ${responseSet[i + 1]}\r\n`;
+  for (let i = 0; i < cors.length; i += 2) out += `${cors[i]}: ${cors[i + 1]}\r\n`;
+  if (edges !== null) out += edges.lines;
   if (options.close) out += 'Connection: close\r\n';
   else if (options.clientMinor === 0 && head.status >= 200) out += 'Connection: keep-alive\r\n';
   return `${out}\r\n`;
 }
 
-function isReplaced(hash: number, kind: number, set: FlatHeaders, nominated: readonly string[] | null): boolean {
+function isReplaced(
+  hash: number,
+  kind: number,
+  set: FlatHeaders,
+  nominated: readonly string[] | null,
+  edges: ResponseEdges | null,
+): boolean {
+  if (edges !== null) for (const dropped of edges.drop) if (dropped === hash) return true;
   for (let i = 0; i < set.length; i += 2) if (hashName(set[i]!) === hash) return true;
   if (nominated !== null && kind === KIND.other) for (const name of nominated) if (hashName(name) === hash) return true;
   return false;

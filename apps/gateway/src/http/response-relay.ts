@@ -6,6 +6,7 @@ import { CR, LF } from './grammar.ts';
 import { KIND } from './names.ts';
 import { keepAliveMs, type ResponseHead, readResponse } from './read-response.ts';
 import { type ClientFraming, clientFraming, relayHead } from './relay-head.ts';
+import { responseEdges } from './response-edges.ts';
 import { trailerLines } from './trailers.ts';
 import { beginTunnel } from './tunnel.ts';
 import type { WireContext } from './wire-context.ts';
@@ -95,7 +96,7 @@ export class ResponseRelay {
       }
       // 100 was ours to say (RFC 9110 §10.1.1); the others are for the client, if it can read them.
       if (status !== 100 && facts.minor > 0) {
-        const options = { framing: 'none', close: false, clientMinor: 1, responseSet: [], date: '' } as const;
+        const options = { framing: 'none', close: false, clientMinor: 1, responseSet: [], edges: null, cors: [], date: '' } as const;
         this.#exchange.client.write(relayHead(scanner, text, text.length, head, options));
       }
     }
@@ -124,7 +125,7 @@ export class ResponseRelay {
     }
     // A client still sending when the answer comes, or one told to upgrade that was not, is not kept.
     if (this.#framing === 'close' || !exchange.requestDone || facts.upgrade !== null) client.mustClose = true;
-    const { responseSet } = exchange.forward;
+    const { responseSet, route, cors } = exchange.forward;
     const scanner = this.#context.responseScanner;
     const close = client.willClose(facts);
     const options = {
@@ -132,6 +133,8 @@ export class ResponseRelay {
       close,
       clientMinor: facts.minor,
       responseSet,
+      edges: responseEdges(route),
+      cors,
       date: scanner.at[KIND.date] === 0 ? this.#context.date.at(facts.arrivedMs) : '',
     };
     let before = relayHead(scanner, text, text.length, head, options);

@@ -138,7 +138,7 @@ export function createWire(options: WireOptions): WireEngine {
     clients.add(
       new ClientConnection(
         socket,
-        { address, text: formatAddress(address), scheme, vpcEndpoint: null, trusted },
+        { address, text: formatAddress(address), scheme, vpcEndpoint: null, clientCert: null, trusted },
         context,
         forget,
       ),

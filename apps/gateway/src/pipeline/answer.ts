@@ -1,5 +1,6 @@
 import { type CompiledRoute, type Plan, REFUSALS, type RefusalCode, retryAfter } from '@fluxgate/policy';
 import type { Answer } from '../seam.ts';
+import { corsHeaders } from './edges.ts';
 import type { Exchange } from './exchange.ts';
 
 /** What a body may say beyond its code. */
@@ -30,7 +31,7 @@ export class Answers {
   }
 
   ofExchange(x: Exchange, code: RefusalCode): Answer {
-    return this.refuse(code, {
+    const answer = this.refuse(code, {
       traceId: x.facts.traceId,
       because: x.possession === 'proven' ? `${x.because} (key ${x.kid} of ${x.name})` : x.because,
       route: x.route,
@@ -41,6 +42,8 @@ export class Answers {
       rateHeader: x.rateHeader,
       policyHeader: x.policyHeader,
     });
+    // A page must be able to read why it was refused.
+    return x.route === null || x.route.cors === null ? answer : { ...answer, headers: [...answer.headers, ...corsHeaders(x)] };
   }
 
   refuse(code: RefusalCode, details: Details): Answer {

@@ -4,6 +4,7 @@ import type { Answer, AnswerRefusal, Decide, Decision, RequestFacts } from '../s
 import { Answers } from './answer.ts';
 import type { KeyRoom } from './authenticate.ts';
 import { judge } from './authorise.ts';
+import { preflight, takeAddress } from './edges.ts';
 import { Exchange, type RefusalOrPass } from './exchange.ts';
 import { forward } from './forward.ts';
 import { GrantCache } from './grants.ts';
@@ -40,7 +41,7 @@ export interface Pipeline {
 }
 
 /**
- * The path of one request through the worker: match → authenticate → authorise → limit → forward. Everything that a route
+ * The path of one request through the worker: match → CORS → limit by address → authenticate → authorise → limit → forward. Everything that a route
  * needs was compiled when its plan arrived; a stage that it does not use costs nothing. The decision is returned at once
  * unless a lease has to be fetched.
  */
@@ -64,7 +65,10 @@ export function createPipeline(parts: DecideParts): Pipeline {
     const x = spare;
     x.begin(facts, parts.now());
     x.plan = plan;
-    const refusal = match(x, plan, programs) ?? admit(x);
+    let refusal = match(x, plan, programs);
+    if (x.preflight) return preflight(x);
+    if (plan.addressLimit !== null) refusal = takeAddress(x, plan.addressLimit, parts.counters) ?? refusal;
+    refusal ??= admit(x);
     if (refusal !== null) return finish(x, refusal);
     const spent = spendCounts(x, limits, keys);
     if (spent === null || typeof spent === 'string') return finish(x, spent);

@@ -19,6 +19,8 @@ export class Exchange {
   plan!: Plan;
   route: CompiledRoute | null = null;
   program: RouteProgram | null = null;
+  /** A browser asks whether a page may call the route. */
+  preflight = false;
 
   possession: Possession = 'unasked';
   /** Parameter name under which the last authentication also looked into the query. */
@@ -53,6 +55,7 @@ export class Exchange {
     this.nowMs = nowMs;
     this.route = null;
     this.program = null;
+    this.preflight = false;
     this.possession = 'unasked';
     this.askedQueryParameter = null;
     this.kid = '';

@@ -3,6 +3,7 @@ import {
   type ApiKeySettings,
   compilePlan,
   DEFAULT_API_KEY_SETTINGS,
+  type EdgeLimits,
   EMPTY_SETTINGS,
   encodeKid,
   encodeSecret,
@@ -17,7 +18,7 @@ import {
 } from '@fluxgate/policy';
 import { keyDigest } from '@fluxgate/protocol/sync';
 import type { KeyIndexReader, KeyView, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
-import type { Decision, Forward, RequestFacts } from '../seam.ts';
+import type { ClientCert, Decision, Forward, RequestFacts } from '../seam.ts';
 import { createPipeline, type Pipeline } from './decide.ts';
 import { pepperRing } from './hmac.ts';
 import { UsageBook } from './usageBook.ts';
@@ -130,6 +131,7 @@ export interface Ask {
   host?: string;
   client?: string;
   vpcEndpoint?: string;
+  clientCert?: ClientCert;
   headers?: readonly (readonly [string, string])[];
 }
 
@@ -148,6 +150,7 @@ export function facts(ask: Ask): RequestFacts {
     client: address,
     clientText: client,
     vpcEndpoint: ask.vpcEndpoint ?? null,
+    clientCert: ask.clientCert ?? null,
     scheme: 'http',
     traceId: '0af7651916cd43dd8448eb211c80319c',
     upgrade: null,
@@ -193,6 +196,7 @@ export interface World {
 }
 
 export interface WorldOptions {
+  limits?: EdgeLimits;
   routes?: readonly RouteSpec[];
   tiers?: readonly TierSpec[];
   settings?: Partial<ApiKeySettings>;
@@ -237,6 +241,7 @@ export function world(options: WorldOptions = {}): World {
     compilePlan({
       settings: {
         ...EMPTY_SETTINGS,
+        limits: options.limits ?? null,
         apiKey: { ...DEFAULT_API_KEY_SETTINGS, enabled: true, ...options.settings },
       },
       upstreams: [],

@@ -1,5 +1,6 @@
 import { KEY_PATTERN } from '@fluxgate/policy';
 import type { FlatHeaders, Forward } from '../seam.ts';
+import { corsHeaders, upstreamPath, withEdges } from './edges.ts';
 import type { Exchange } from './exchange.ts';
 import { identityHeaders } from './identity.ts';
 import type { Programs } from './program.ts';
@@ -15,14 +16,18 @@ export function forward(x: Exchange, programs: Programs): Forward {
   if (route === null || upstream === null) throw new Error('a request without a route or an upstream was admitted');
   const parameters = x.program?.queryParameters ?? NONE;
   const query = parameters.length === 0 ? facts.query : withoutKeys(facts.query, parameters);
+  const path = upstreamPath(x);
+  const changes = route.requestTransform?.headers ?? null;
   return {
     kind: 'forward',
     route,
     upstream,
-    target: query === '' ? facts.path : `${facts.path}?${query}`,
-    set: identityHeaders(x),
-    drop: dropped(x, programs),
+    target: query === '' ? path : `${path}?${query}`,
+    set: withEdges(x, identityHeaders(x)),
+    add: changes === null ? NONE : changes.put,
+    drop: changes === null ? dropped(x, programs) : [...dropped(x, programs), ...changes.drop],
     responseSet: x.rateHeader === '' && !x.retiring ? NONE : responseHeaders(x),
+    cors: route.cors === null ? NONE : corsHeaders(x),
     principal: x.accepted ? x.name : null,
   };
 }

@@ -92,6 +92,8 @@ export async function startTestWire(options: TestOptions = {}): Promise<TestWire
     set: [],
     drop: [],
     responseSet: [],
+    add: [],
+    cors: [],
     principal: null,
     ...over,
   });
