@@ -1,0 +1,73 @@
+import { type Algorithm, agrees } from '@fluxgate/policy';
+import type { KeysMessage } from '../services/messages.ts';
+import { importKey, type VerifyKey } from './signature.ts';
+
+/** One generation of an issuer's keys. Another set of keys is another object: what was verified by this one counts no more. */
+export interface ImportedSet {
+  readonly keys: readonly VerifyKey[];
+  /** Monotonic milliseconds; moves on when the same keys were fetched again. */
+  usableUntilMs: number;
+}
+
+interface Stored extends ImportedSet {
+  readonly spelling: string;
+  readonly byKid: ReadonlyMap<string, readonly VerifyKey[]>;
+}
+
+/** Namesakes are tried one after the other, but not without end. */
+const NAMESAKES_MAX = 4;
+const NONE: readonly VerifyKey[] = [];
+
+/** The key sets of a worker, by provider. Two issuers never see each other's keys, whatever these are called. */
+export class KeyStore {
+  readonly #sets = new Map<string, Stored>();
+
+  put(message: KeysMessage): void {
+    const spelling = JSON.stringify(message.keys);
+    const known = this.#sets.get(message.provider);
+    if (known?.spelling === spelling) {
+      known.usableUntilMs = message.usableUntilMs;
+      return;
+    }
+    const keys = message.keys.flatMap((jwk) => importKey(jwk) ?? []);
+    const byKid = new Map<string, VerifyKey[]>();
+    for (const key of keys) {
+      const { kid } = key.jwk;
+      if (kid === null) continue;
+      const namesakes = byKid.get(kid);
+      if (namesakes === undefined) byKid.set(kid, [key]);
+      else if (namesakes.length < NAMESAKES_MAX) namesakes.push(key);
+    }
+    this.#sets.set(message.provider, { keys, byKid, spelling, usableUntilMs: message.usableUntilMs });
+  }
+
+  /** Of providers that the plan no longer names. */
+  keepOnly(providers: ReadonlySet<string>): void {
+    for (const id of this.#sets.keys()) if (!providers.has(id)) this.#sets.delete(id);
+  }
+
+  /** null: there is no set, or it is too old to be used. */
+  usable(provider: string, nowMs: number): ImportedSet | null {
+    const set = this.#sets.get(provider);
+    return set === undefined || set.keys.length === 0 || nowMs >= set.usableUntilMs ? null : set;
+  }
+
+  /**
+   * Keys that may have signed. `known`: the set has a key of that id, so that asking the issuer again would bring nothing. A token without
+   * an id is believed only if exactly one key could have signed it.
+   */
+  candidates(
+    provider: string,
+    kid: string | null,
+    algorithm: Algorithm,
+  ): { readonly known: boolean; readonly keys: readonly VerifyKey[] } {
+    const set = this.#sets.get(provider);
+    if (set === undefined) return { known: false, keys: NONE };
+    if (kid === null) {
+      const fitting = set.keys.filter((one) => agrees(one.jwk, algorithm));
+      return { known: fitting.length > 0, keys: fitting.length === 1 ? fitting : NONE };
+    }
+    const named = set.byKid.get(kid);
+    return { known: named !== undefined, keys: named?.filter((one) => agrees(one.jwk, algorithm)) ?? NONE };
+  }
+}
