@@ -1,4 +1,4 @@
-import { type ExitCode, exitOfMany } from './exit.ts';
+import { EXIT, type ExitCode, exitOfMany } from './exit.ts';
 import { Failure } from './failure.ts';
 import { fail, type Line, plain } from './outcome.ts';
 
@@ -14,7 +14,7 @@ export interface Bulk<T> {
   }[];
 }
 
-/** Goes on after a failure, but not after an interruption. */
+/** Goes on after a failure. An interruption ends it, but what was done until then is kept: it may hold secrets. */
 export async function forEach<T>(names: readonly string[], work: (name: string) => Promise<T>): Promise<Bulk<T>> {
   const items: T[] = [];
   const failed: Bulk<T>['failed'][number][] = [];
@@ -22,9 +22,10 @@ export async function forEach<T>(names: readonly string[], work: (name: string) 
     try {
       items.push(await work(name));
     } catch (error) {
-      if (!(error instanceof Failure) || error.details.exit >= 130) throw error;
+      if (!(error instanceof Failure)) throw error;
       const { code, exit, message, hint } = error.details;
       failed.push({ name, code, exit, message, hint: hint ?? null });
+      if (exit >= EXIT.interrupted) break;
     }
   }
   return { items, failed };

@@ -8,6 +8,7 @@ import type { Host } from './host.ts';
 import { openJournal } from './local/journal.ts';
 import { openStore } from './local/store.ts';
 import type { Located } from './locate.ts';
+import { isLoopback } from './loopback.ts';
 import { maskLines } from './mask.ts';
 import { completed } from './missing.ts';
 import { type Line, plain, type Shown, text, warn } from './outcome.ts';
@@ -44,10 +45,10 @@ function checkChoices(spec: CommandSpec, flags: Readonly<Record<string, unknown>
 
 /** Warns when a token would cross a network in clear. */
 function plainHttpWarning(target: Target): Line | null {
-  const { protocol, hostname } = new URL(target.server);
-  const loopback =
-    hostname === 'localhost' || hostname.endsWith('.localhost') || hostname.startsWith('127.') || hostname === '[::1]';
-  return protocol === 'http:' && !loopback ? warn(`${target.server} is not encrypted: the token can be read on the way`) : null;
+  const url = new URL(target.server);
+  return url.protocol === 'http:' && !isLoopback(url)
+    ? warn(`${target.server} is not encrypted: the token can be read on the way`)
+    : null;
 }
 
 /** Loads, runs and prints one command. Failures are thrown. */

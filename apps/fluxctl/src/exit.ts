@@ -55,9 +55,11 @@ export function exitOfProblem(status: number, code: string | null): ExitCode {
   return EXIT.failed;
 }
 
-/** The worst of several outcomes of one command, for bulk work: all the same → that code, mixed → partly. */
+/** The worst of several outcomes of one command, for bulk work: interrupted → that, all the same → that code, mixed → partly. */
 export function exitOfMany(done: number, failures: readonly ExitCode[]): ExitCode {
   if (failures.length === 0) return EXIT.done;
+  const stopped = failures.find((code) => code >= EXIT.interrupted);
+  if (stopped !== undefined) return stopped;
   const first = failures[0] ?? EXIT.failed;
   return done === 0 && failures.every((code) => code === first) ? first : EXIT.partly;
 }

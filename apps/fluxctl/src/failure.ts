@@ -34,3 +34,13 @@ export const usage = (message: string, more: Partial<FailureDetails> = {}): Fail
 
 export const interrupted = (message: string, more: Partial<FailureDetails> = {}): Failure =>
   new Failure({ code: 'interrupted', exit: EXIT.interrupted, message, ...more });
+
+/** A signal ended the command while a request was under way. */
+export const stopped = (signal: AbortSignal): Failure =>
+  new Failure({
+    code: 'interrupted',
+    exit: signal.reason === EXIT.terminated ? EXIT.terminated : EXIT.interrupted,
+    message: 'interrupted',
+    why: 'a request that was already sent may have taken effect',
+    hint: 'Run the same command again: what it made is not made twice',
+  });

@@ -1,7 +1,8 @@
+import type { Needs } from './command.ts';
 import { EXIT } from './exit.ts';
-import { Failure } from './failure.ts';
+import { Failure, usage } from './failure.ts';
 import type { Reader } from './reader.ts';
-import { type Prepared, readSink, type Sink, type Sinks } from './sink.ts';
+import { type Prepared, readSink, type Sink } from './sink.ts';
 
 /** What became of a secret: still in hand (to be shown once), or delivered somewhere. */
 export interface HandedOver {
@@ -24,11 +25,20 @@ export function readSinkOptions(read: Reader): SinkOptions {
   return { sink, force: read.on('force') };
 }
 
-export const prepared = async (
-  options: SinkOptions,
-  needs: { readonly sinks: Sinks },
-  dryRun: boolean,
-): Promise<Prepared | null> => (options.sink === null || dryRun ? null : needs.sinks.prepare(options.sink, options.force));
+/** The place for the secret, proven before one is made. Output that would leave the secret out is refused: it is given once. */
+export async function prepared(options: SinkOptions, needs: Pick<Needs, 'sinks' | 'settings'>): Promise<Prepared | null> {
+  if (needs.settings.dryRun) return null;
+  if (options.sink !== null) return needs.sinks.prepare(options.sink, options.force);
+  const { output, field } = needs.settings;
+  const shown = field === null ? output !== 'name' : /(^|\.)(secret|token|items)$/.test(field);
+  if (shown) return null;
+  const flag = field === null ? '-o name' : `--field ${field}`;
+  throw usage(`with ${flag} the secret would be made and lost`, {
+    code: 'secret_would_be_lost',
+    field: field === null ? '--output' : '--field',
+    hint: 'Add --secret-to file:PATH, or use -o json',
+  });
+}
 
 /**
  * Runs the request that makes a secret and hands the secret over. A place that cannot take it, found before the request,

@@ -26,11 +26,11 @@ export function readTokenOptions(read: Reader): TokenOptions {
 
 export async function makeToken(
   options: TokenOptions,
-  needs: Pick<Needs, 'sinks' | 'mask'>,
+  needs: Pick<Needs, 'sinks' | 'mask' | 'settings'>,
   request: () => Promise<IssuedToken>,
   revoke: string,
 ): Promise<MadeToken> {
-  const place = await prepared(options, needs, false);
+  const place = await prepared(options, needs);
   const { answer, secret, delivered } = await mintInto(
     place,
     request,

@@ -1,6 +1,6 @@
 import { redactKeys } from '@fluxgate/policy';
 import { EXIT, type ExitCode } from './exit.ts';
-import { Failure } from './failure.ts';
+import { Failure, stopped } from './failure.ts';
 import { envText, type Host } from './host.ts';
 import { failureLines } from './render/failure.ts';
 import { failureJson } from './render/json.ts';
@@ -10,16 +10,9 @@ import { write } from './render/write.ts';
 /** Says what went wrong, for people or as one JSON line, and answers the exit code. Never a stack trace unless --debug. */
 export async function report(error: unknown, host: Host, output: string | null): Promise<ExitCode> {
   const debug = host.argv.includes('--debug') || envText(host, 'FLUXCTL_DEBUG') !== undefined;
-  const stopped = host.signal.aborted && !(error instanceof Failure && error.details.exit >= EXIT.interrupted);
-  const exit: ExitCode = host.signal.reason === EXIT.terminated ? EXIT.terminated : EXIT.interrupted;
-  const failure = stopped
-    ? new Failure({
-        code: 'interrupted',
-        exit,
-        message: 'interrupted',
-        why: 'a request that was already sent may have taken effect',
-        hint: 'Run the same command again: what it made is not made twice',
-      })
+  const cut = host.signal.aborted && !(error instanceof Failure && error.details.exit >= EXIT.interrupted);
+  const failure = cut
+    ? stopped(host.signal)
     : error instanceof Failure
       ? error
       : new Failure({

@@ -97,8 +97,21 @@ async function tokenFromFile(path: string, from: string): Promise<string> {
   return token;
 }
 
+/** A token is printable ASCII without spaces; anything else would break the header it travels in. */
+function checkedToken(target: Target): Target {
+  if (target.token !== null && !/^[\x21-\x7e]+$/.test(target.token))
+    throw usage(`${target.tokenSource} does not hold one token`, {
+      code: 'invalid_token',
+      hint: 'A token looks like fga_live_…',
+    });
+  return target;
+}
+
+export const resolveTarget = async (settings: Settings, host: Host, store: Store): Promise<Target> =>
+  checkedToken(await findTarget(settings, host, store));
+
 /** With FLUXCTL_TOKEN and a server given, the configuration file is not opened at all. */
-export async function resolveTarget(settings: Settings, host: Host, store: Store): Promise<Target> {
+async function findTarget(settings: Settings, host: Host, store: Store): Promise<Target> {
   let config: Config | null = null;
   const read = async (): Promise<Config> => {
     config ??= await store.read();

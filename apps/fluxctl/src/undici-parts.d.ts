@@ -3,11 +3,12 @@ declare module 'undici/lib/dispatcher/env-http-proxy-agent.js' {
   import { EnvHttpProxyAgent } from 'undici';
   export default EnvHttpProxyAgent;
 }
+declare module 'undici/lib/dispatcher/dispatcher.js' {
+  import { Dispatcher } from 'undici';
+  export default Dispatcher;
+}
+/** `request`, `connect` and the others, which the index puts on the prototype of Dispatcher. */
 declare module 'undici/lib/api/index.js' {
-  import type { Dispatcher } from 'undici';
-
-  const api: {
-    request(this: Dispatcher, options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>;
-  };
+  const api: Readonly<Record<string, unknown>>;
   export default api;
 }

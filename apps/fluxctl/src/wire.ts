@@ -1,6 +1,7 @@
 import { EXIT } from './exit.ts';
-import { Failure } from './failure.ts';
-import type { Host } from './host.ts';
+import { Failure, stopped } from './failure.ts';
+import { envText, type Host } from './host.ts';
+import { isLoopback } from './loopback.ts';
 
 /** One HTTP exchange by undici, with a deadline for the whole of it. Network trouble becomes a Failure with exit code 9. */
 export interface Exchange {
@@ -81,24 +82,38 @@ const timedOut = (request: Exchange): Failure =>
     retryable: true,
   });
 
-export async function openWire(host: Pick<Host, 'signal'>): Promise<Wire> {
-  const [agentModule, apiModule] = await Promise.all([
+export async function openWire(host: Pick<Host, 'signal' | 'env'>): Promise<Wire> {
+  const [{ default: Agent }, { default: Dispatcher }, { default: api }] = await Promise.all([
     import('undici/lib/dispatcher/env-http-proxy-agent.js'),
+    import('undici/lib/dispatcher/dispatcher.js'),
     import('undici/lib/api/index.js'),
   ]);
-  const agent = new agentModule.default({
-    connect: { timeout: CONNECT_MS },
-    // One deadline for the whole exchange replaces undici's own for its parts.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxResponseSize: BODY_BYTES_MAX,
-  });
+  // As undici's index does it; a proxy agent needs `connect`.
+  Object.assign(Dispatcher.prototype, api);
+  const env = (name: string): string => envText(host, name.toLowerCase()) ?? envText(host, name) ?? '';
+  const open = (noProxy: string) =>
+    new Agent({
+      connect: { timeout: CONNECT_MS },
+      // One deadline for the whole exchange replaces undici's own for its parts.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxResponseSize: BODY_BYTES_MAX,
+      httpProxy: env('HTTP_PROXY'),
+      httpsProxy: env('HTTPS_PROXY'),
+      noProxy,
+    });
+  let agent: ReturnType<typeof open> | null = null;
+  // What listens on this machine is not asked for by way of another one, which would see the token.
+  const agentFor = (url: URL) => {
+    agent ??= open(isLoopback(url) ? '*' : env('NO_PROXY'));
+    return agent;
+  };
   return {
     exchange: async (request) => {
       const deadline = AbortSignal.timeout(request.deadlineMs);
       const signal = AbortSignal.any([deadline, host.signal]);
       try {
-        const response = await apiModule.default.request.call(agent, {
+        const response = await agentFor(request.url).request({
           origin: request.url.origin,
           path: request.url.pathname + request.url.search,
           method: request.method,
@@ -108,13 +123,13 @@ export async function openWire(host: Pick<Host, 'signal'>): Promise<Wire> {
         });
         return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
       } catch (error) {
-        if (host.signal.aborted) throw error;
+        if (host.signal.aborted) throw stopped(host.signal);
         throw deadline.aborted ? timedOut(request) : unreachable(request.url, error);
       }
     },
     // The sockets are cut at once; waiting for them to say so would only keep the process.
     close: () => {
-      void agent.destroy();
+      void agent?.destroy();
       return Promise.resolve();
     },
   };

@@ -23,6 +23,7 @@ const replies: Replies = {
   'GET /v1/keys': (seen) => (seen.query['search'] === 'none' ? empty : many),
   'GET /v1/keys/slow': { raw: () => slow() },
   'POST /v1/keys': { status: 201, json: fixed.issued },
+  'POST /v1/keys/quick/rotate': { status: 201, json: fixed.rotated },
   'POST /v1/keys/slow/rotate': { raw: () => slow() },
 };
 beforeAll(async () => {
@@ -142,6 +143,18 @@ describe('streams and signals', () => {
     expect([ran.exit, ran.stdout]).toEqual([130, '']);
     expect(ran.stderr).toContain('not made twice');
     expect(ran.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test('SIGINT among several keys still hands over the secrets that were made', async () => {
+    const asked = new Promise<void>((resolve) => {
+      slow = resolve;
+    });
+    const { child, finished } = start(['keys', 'rotate', 'quick', 'slow', 'third'], env());
+    await asked;
+    child.kill('SIGINT');
+    const ran = await finished;
+    expect([ran.exit, ran.stdout]).toEqual([130, `${fixed.key.name}\t${fixed.key.id}\t${fixed.SECRET}\n`]);
+    expect(ran.stderr).toContain('slow: interrupted');
   });
 
   test('SIGTERM ends with 143', async () => {

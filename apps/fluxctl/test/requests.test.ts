@@ -1,4 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { operations } from '@fluxgate/protocol/admin';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -63,6 +65,15 @@ describe('keys generate', () => {
     const ran = await world.fluxctl(argv);
     expect(ran.stderr).toContain(`::add-mask::${fixed.SECRET}\n`);
     expect(ran.stdout).toBe(`${fixed.SECRET}\n`);
+  });
+
+  test('refuses an output that would make the secret and lose it, before asking the server', async () => {
+    await given({ 'POST /v1/keys': { status: 201, json: fixed.issued } });
+    expect((await world.fluxctl([...argv, '-o', 'name'])).exit).toBe(2);
+    expect((await world.fluxctl([...argv, '--field', 'key.id'])).exit).toBe(2);
+    expect(stub.seen).toHaveLength(0);
+    expect((await world.fluxctl([...argv, '-o', 'name', '--secret-to', 'file:k'])).stdout).toBe('key_01J9ZK\n');
+    expect((await world.fluxctl([...argv, '--field', 'secret'])).stdout).toBe(`${fixed.SECRET}\n`);
   });
 
   test('delivers into a file of its own, 0600, and refuses a file that is there before asking the server', async () => {
@@ -298,6 +309,40 @@ describe('servers that misbehave get the right code and no stack trace', () => {
     await given({});
     check(await world.fluxctl(['keys', 'get', 'a', '--server', 'http://127.0.0.1:1']), 9, /nothing listens there/);
     check(await world.fluxctl(['keys', 'get', 'a', '--server', 'http://no-such-host.invalid']), 9, /cannot reach/);
+  });
+  test('a proxy is used for other machines only: what listens here is asked directly', async () => {
+    await given({ 'GET /v1/keys': { json: { items: [fixed.key], nextCursor: null } } });
+    const proxy = { HTTP_PROXY: 'http://127.0.0.1:1' };
+    expect((await world.fluxctl(['keys', 'list'], { env: proxy })).exit).toBe(0);
+    check(await world.fluxctl(['keys', 'list', '--server', 'http://admin.invalid'], { env: proxy }), 9, /ECONNREFUSED/);
+    check(
+      await world.fluxctl(['keys', 'list', '--server', 'http://admin.invalid'], { env: { ...proxy, NO_PROXY: '.invalid' } }),
+      9,
+      /DNS/,
+    );
+  });
+  test('a proxy that is there carries the request', async () => {
+    let tunnels = 0;
+    await given({ 'GET /v1/keys': { json: { items: [fixed.key], nextCursor: null } } });
+    const upstream = new URL(stub.url);
+    const proxy = createServer().on('connect', (_request, socket, head) => {
+      tunnels++;
+      const there = connect(Number(upstream.port), upstream.hostname, () => {
+        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+        there.write(head);
+        there.pipe(socket).pipe(there);
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const env = { HTTP_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` };
+    const ran = await world.fluxctl(['keys', 'list', '-o', 'name', '--server', 'http://admin.invalid'], { env });
+    expect([ran.exit, ran.stdout, tunnels]).toEqual([0, 'key_01J9ZK\n', 1]);
+    proxy.close();
+  });
+  test('a token that is no token is told before anything is sent', async () => {
+    await given({});
+    const ran = await world.fluxctl(['keys', 'list'], { env: { FLUXCTL_TOKEN: 'a\nx: y' } });
+    expect([ran.exit, stub.seen.length]).toEqual([2, 0]);
   });
   test('a write is not repeated', async () => {
     await given({ 'PATCH /v1/keys/a': { raw: (response) => response.destroy() } });

@@ -58,7 +58,7 @@ export const generate = command<
     };
   },
   run: async (options, needs) => {
-    const place = await prepared(options, needs, needs.settings.dryRun);
+    const place = await prepared(options, needs);
     const { answer, secret, delivered } = await mintInto(
       place,
       () => needs.admin.call('keysGenerate', { body: options.body, mints: 'once', ...writing(needs.waiting, needs.settings) }),

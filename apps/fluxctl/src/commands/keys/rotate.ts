@@ -1,4 +1,4 @@
-import type { BodyOf, Key, RotatedKey } from '@fluxgate/protocol/admin';
+import type { BodyOf, Key, RotatedKey, RotationPolicy } from '@fluxgate/protocol/admin';
 import { type Bulk, bulkExit, bulkLines, forEach } from '../../bulk.ts';
 import { command, type Needs } from '../../command.ts';
 import { EXIT, type ExitCode } from '../../exit.ts';
@@ -23,11 +23,12 @@ type Wants = Pick<Needs, 'admin' | 'sinks' | 'settings' | 'waiting' | 'prompt' |
 const sinkFor = (sink: Sink | null, key: string): Sink | null =>
   sink?.kind === 'file' ? { ...sink, path: sink.path.replaceAll('{name}', key.replace(/[^A-Za-z0-9._-]/g, '_')) } : sink;
 
-async function rotateOne(key: string, policyGraceMs: number | null, options: Options, needs: Wants): Promise<RotatedKey> {
+async function rotateOne(key: string, policy: RotationPolicy | null, options: Options, needs: Wants): Promise<RotatedKey> {
   const sink = sinkFor(options.sink, key);
   const vault = sink?.kind === 'vault' ? sink.ref : null;
-  const place = await prepared({ sink: vault === null ? sink : null, force: options.force }, needs, needs.settings.dryRun);
-  const graceMs = options.graceMs ?? policyGraceMs;
+  const byServer = vault !== null || (sink === null && (policy?.deliver ?? null) !== null);
+  const place = byServer ? null : await prepared({ sink, force: options.force }, needs);
+  const graceMs = options.graceMs ?? policy?.graceMs ?? null;
   const body: BodyOf<'keysRotate'> = {
     ...(graceMs === null ? {} : { graceMs }),
     ...(options.expiresInMs === undefined ? {} : { expiresInMs: options.expiresInMs }),
@@ -63,9 +64,7 @@ async function rotateDue(options: Options, needs: Wants): Promise<Rotated> {
     );
   }
   const byName = new Map<string, Key>(due.items.map((key) => [key.name, key]));
-  const done = await forEach([...byName.keys()], (name) =>
-    rotateOne(name, byName.get(name)?.rotation?.graceMs ?? null, options, needs),
-  );
+  const done = await forEach([...byName.keys()], (name) => rotateOne(name, byName.get(name)?.rotation ?? null, options, needs));
   return { ...done, due: due.items.length };
 }
 

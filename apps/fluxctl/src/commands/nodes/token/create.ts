@@ -3,7 +3,7 @@ import { type MadeToken, makeToken, readTokenOptions, showToken, type TokenOptio
 
 const REVOKE = 'fluxctl nodes token revoke';
 
-export const create = command<TokenOptions, MadeToken, Pick<Needs, 'admin' | 'sinks' | 'mask'>>({
+export const create = command<TokenOptions, MadeToken, Pick<Needs, 'admin' | 'sinks' | 'mask' | 'settings'>>({
   options: readTokenOptions,
   run: (options, needs) =>
     makeToken(
