@@ -83,6 +83,10 @@ export class SyncNode {
         this.#acknowledge();
         this.#ready();
       },
+      (why) =>
+        parts.log('error', 'a plan that no worker can compile is held; the one before stays in force', {
+          why: why.slice(0, TEXT_MAX),
+        }),
     );
     const send = (message: object): boolean => this.#isFollowing && line.send(message);
     this.#leases = new LeaseDesk({ keeper: new LeaseKeeper(data.leases, monotonicMs()), monotonicMs, send });

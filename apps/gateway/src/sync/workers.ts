@@ -32,6 +32,7 @@ export class Workers {
   readonly #members = new Map<number, Member>();
   readonly #onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>) => void;
   readonly #onProgress: () => void;
+  readonly #onFault: (why: string) => void;
   #index: KeyIndexHandles | null = null;
   #link: LinkMessage | null = null;
   #peppers: PeppersMessage | null = null;
@@ -41,9 +42,14 @@ export class Workers {
   #milestones: Milestone[] = [];
   #applied: Milestone | null = null;
 
-  constructor(onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>) => void, onProgress: () => void) {
+  constructor(
+    onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>) => void,
+    onProgress: () => void,
+    onFault: (why: string) => void,
+  ) {
     this.#onMessage = onMessage;
     this.#onProgress = onProgress;
+    this.#onFault = onFault;
   }
 
   /** Everything up to here is in the index, and in the plan of every worker. */
@@ -65,7 +71,10 @@ export class Workers {
       if (this.#members.get(worker) !== member) return; // a channel that was replaced
       if (message.t !== 'plan-applied') return this.#onMessage(worker, message);
       member.confirmed = Math.max(member.confirmed, message.sequence);
-      if (message.sequence === this.#sequence) member.fault = message.fault;
+      if (message.sequence === this.#sequence) {
+        if (message.fault !== null && !this.faults.includes(message.fault)) this.#onFault(message.fault);
+        member.fault = message.fault;
+      }
       this.#settle();
     });
     if (this.#index !== null) port.postMessage({ t: 'index', handles: this.#index });
