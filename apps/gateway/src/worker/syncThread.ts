@@ -42,7 +42,9 @@ export class SyncThread {
       setTimeout(resolve, deadlineMs).unref();
       this.#post({ t: 'stop' }, []);
     });
-    await this.#thread.terminate();
+    // A thread that hangs in a system call cannot be terminated; the process ends without it.
+    const givenUp = new Promise<void>((resolve) => setTimeout(resolve, 1000).unref());
+    await Promise.race([this.#thread.terminate(), givenUp]);
   }
 
   #post(message: ToSync, transfer: MessagePort[]): void {
