@@ -8,10 +8,11 @@ import type { Member, UpstreamRuntime } from './upstream-directory.ts';
  */
 export function pickMember(runtime: UpstreamRuntime, clientText: string, not: Target | null): Member | null {
   const { members } = runtime;
-  if (members.length === 1) return members[0]!.target.available ? members[0]! : null;
+  if (members.length === 1) return usableAtLast(members[0]!) ? members[0]! : null;
   let usable = members.filter((member) => member.target.available && member.target !== not);
   const healthy = usable.filter((member) => member.target.healthy);
   if (healthy.length > 0) usable = healthy;
+  if (usable.length === 0) usable = members.filter((member) => member.target !== not && usableAtLast(member));
   if (usable.length === 0) return null;
   switch (runtime.spec.balance) {
     case 'least_requests':
@@ -22,6 +23,8 @@ export function pickMember(runtime: UpstreamRuntime, clientText: string, not: Ta
       return inTurn(runtime, usable);
   }
 }
+
+const usableAtLast = ({ target }: Member): boolean => target.available || target.lastResort;
 
 /** Smooth weighted round robin (as nginx): a heavy target's turns are spread, not bunched. */
 function inTurn(runtime: UpstreamRuntime, usable: readonly Member[]): Member {

@@ -154,7 +154,7 @@ export class ClientConnection implements Timed {
     let length = scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
     if (length === 0) {
       if (this.#scanner === null) {
-        this.#scanner = new HeadScanner(context.limits);
+        this.#scanner = new HeadScanner(context.read.head);
         length = this.#scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
       }
       return this.#awaitHead();

@@ -8,6 +8,7 @@ import { FAULT, faultOf } from './faults.ts';
 import { forwardHead } from './forward-head.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { Target } from './target.ts';
+import type { Timed } from './timer-wheel.ts';
 import { trailerLines } from './trailers.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamUser } from './upstream-connection.ts';
 import type { UpstreamRuntime } from './upstream-directory.ts';
@@ -31,7 +32,10 @@ const FAILURE_CODES: Readonly<Record<UpstreamFailure, RefusalCode>> = {
 };
 
 /** One request and its answer. Owns the upstream connection while it lasts; ends exactly once, in `finish`. */
-export class Exchange implements UpstreamUser {
+export class Exchange implements UpstreamUser, Timed {
+  /** The bound on the whole exchange, where the upstream has one. */
+  dueMs = 0;
+  armedMs = 0;
   readonly client: ClientConnection;
   readonly facts: Facts;
   decision: Decision | null = null;
@@ -51,7 +55,8 @@ export class Exchange implements UpstreamUser {
   #decoder: ChunkedDecoder | null;
   /** The whole request as sent, while it may have to be sent again. */
   #resend: string | Buffer | null = null;
-  #retried = false;
+  #retriesLeft = 0;
+  #bodyMax: number;
   #wrote = false;
 
   constructor(client: ClientConnection, facts: Facts, context: WireContext) {
@@ -62,6 +67,7 @@ export class Exchange implements UpstreamUser {
     this.#left = facts.bodyLength;
     this.#decoder = facts.bodyLength < 0 ? new ChunkedDecoder() : null;
     this.requestDone = facts.bodyLength === 0;
+    this.#bodyMax = context.read.bodyBytesMax;
   }
 
   start(): void {
@@ -94,9 +100,22 @@ export class Exchange implements UpstreamUser {
       this.client.answer(this, decision);
       return;
     }
+    this.#bodyMax = Math.min(this.#bodyMax, decision.route.spec.bodyMaxBytes ?? this.#bodyMax);
+    if (this.facts.bodyLength > this.#bodyMax) {
+      const { code, because } = faultOf(FAULT.bodyLong);
+      this.#refuse(code, because, decision.route);
+      return;
+    }
     if (this.facts.expectContinue && !this.client.hasInput) this.client.write('HTTP/1.1 100 Continue\r\n\r\n');
-    this.#runtime = this.#context.upstreams.runtimeOf(decision.upstream);
+    const { upstream } = decision;
+    this.#runtime = this.#context.upstreams.runtimeOf(upstream);
+    this.#retriesLeft = upstream.retries ?? 1;
+    if (upstream.timeout.totalMs !== null) this.#context.wheel.set(this, upstream.timeout.totalMs);
     this.#dispatch(null, false);
+  }
+
+  onDeadline(): void {
+    if (!this.over) this.refuseLate('upstream_timeout', 'the exchange exceeds the total limit of its upstream');
   }
 
   #dispatch(not: Target | null, fresh: boolean): void {
@@ -108,7 +127,14 @@ export class Exchange implements UpstreamUser {
     }
     this.#setTarget(member.target);
     this.#basePath = member.spec.basePath;
-    member.target.acquire(this, runtime.spec.timeout.connectMs, fresh);
+    const { spec } = runtime;
+    const { limits } = this.#context;
+    member.target.acquire(this, {
+      connectMs: spec.timeout.connectMs,
+      connections: spec.maxConnections ?? limits.connectionsPerTarget,
+      queue: spec.queue ?? limits.queuePerTarget,
+      fresh,
+    });
   }
 
   #setTarget(target: Target | null): void {
@@ -229,7 +255,7 @@ export class Exchange implements UpstreamUser {
     client.consume(next);
     this.requestDone = this.#decoder.done;
     this.bytesIn += to - from;
-    if (this.bytesIn - this.facts.text.length > this.#context.limits.bodyBytes) return FAULT.bodyLong;
+    if (this.bytesIn - this.facts.text.length > this.#bodyMax) return FAULT.bodyLong;
     return input.subarray(from, to);
   }
 
@@ -272,8 +298,9 @@ export class Exchange implements UpstreamUser {
     const stale = failure === 'broken' && connection !== null && connection.reused && silent && this.#resend !== null;
     const untouched = (failure === 'connect' || failure === 'connect_timeout') && !this.#wrote;
     const elsewhere = this.#runtime!.members.length > 1;
-    if (!this.#retried && (stale || (untouched && elsewhere))) {
-      this.#retried = true;
+    if (failure === 'broken' || failure === 'timeout') this.#target!.failed(false);
+    if (this.#retriesLeft > 0 && (stale || (untouched && elsewhere))) {
+      this.#retriesLeft--;
       this.#relay = null;
       this.#dispatch(untouched ? this.#target : null, true);
       return;
@@ -302,6 +329,7 @@ export class Exchange implements UpstreamUser {
 
   /** The upstream said something that is no answer: 502, or a cut where the client already has a part. */
   badResponse(because: string): void {
+    this.#target?.failed(false);
     this.#dropUpstream();
     if (this.#relay?.started) this.abort(because);
     else this.#refuse('upstream_bad_response', because, this.#route());
@@ -342,6 +370,13 @@ export class Exchange implements UpstreamUser {
     else if (this.#target !== null && this.#relay === null) this.#target.cancel(this);
   }
 
+  /** The upstream has answered with this status; what gateways say when they fail counts as a failure. */
+  answered(status: number): void {
+    this.status = status;
+    if (status >= 502 && status <= 504) this.#target!.failed(false);
+    else this.#target!.succeeded();
+  }
+
   /** The response is complete on the upstream side. `reusable`: both sides agree where it ended. */
   responseDone(reusable: boolean): void {
     const { upstream } = this;
@@ -353,6 +388,7 @@ export class Exchange implements UpstreamUser {
 
   /** The upstream connection leaves the HTTP world with its client. */
   takeUpstream(): UpstreamConnection | null {
+    this.#context.wheel.clear(this);
     const { upstream } = this;
     this.upstream = null;
     return upstream;
@@ -361,6 +397,7 @@ export class Exchange implements UpstreamUser {
   finish(fault: string | null): void {
     if (this.over) return;
     this.over = true;
+    this.dueMs = 0;
     this.#dropUpstream();
     const upstreamTarget = this.upstreamName;
     this.#setTarget(null);

@@ -42,7 +42,9 @@ export function forwardHead(
   const { text } = facts;
   const drops = collectDrops(facts, forward);
   const end = text.length - 2;
-  const ownHost = setsHost(forward);
+  const hostChange = forward.route.spec.request?.host ?? 'preserve';
+  const hostSet = setsHost(forward);
+  const ownHost = hostSet || hostChange !== 'preserve';
   let out = `${facts.method} ${basePath}${forward.target} HTTP/1.1\r\n`;
   let from = -1;
   for (let i = 0; i < notes.count; i++) {
@@ -61,7 +63,8 @@ export function forwardHead(
     }
   }
   if (from >= 0) out += text.slice(from, end);
-  if (facts.hostLine !== null && !ownHost) out += `Host: ${facts.hostLine === '' ? authority : facts.hostLine}\r\n`;
+  if (hostChange !== 'preserve' && !hostSet) out += `Host: ${hostChange === 'upstream' ? authority : hostChange}\r\n`;
+  else if (facts.hostLine !== null && !hostSet) out += `Host: ${facts.hostLine === '' ? authority : facts.hostLine}\r\n`;
   if (facts.bodyLength > 0) out += `Content-Length: ${facts.bodyLength}\r\n`;
   else if (facts.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
   else if (notes.seen[KIND.contentLength] !== 0) out += 'Content-Length: 0\r\n';

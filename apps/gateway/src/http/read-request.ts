@@ -2,7 +2,7 @@ import { type CidrSet, canonicalTarget, clientAddress, formatAddress } from '@fl
 import { Facts, type Peer } from './facts.ts';
 import { FAULT } from './faults.ts';
 import { hostLength, parseLength, tokenList } from './grammar.ts';
-import type { HeadScanner } from './head-scanner.ts';
+import type { HeadLimits, HeadScanner } from './head-scanner.ts';
 import { KIND, type NameTable } from './names.ts';
 import { readTraceparent, type TracePool } from './trace.ts';
 
@@ -12,6 +12,7 @@ export interface ReadContext {
   readonly trustedProxies: CidrSet;
   readonly trace: TracePool;
   readonly bodyBytesMax: number;
+  readonly head: HeadLimits;
 }
 
 const NOMINATED_MAX = 32;

@@ -96,7 +96,15 @@ export class ResponseRelay {
       }
       // 100 was ours to say (RFC 9110 §10.1.1); the others are for the client, if it can read them.
       if (status !== 100 && facts.minor > 0) {
-        const options = { framing: 'none', close: false, clientMinor: 1, responseSet: [], edges: null, cors: [], date: '' } as const;
+        const options = {
+          framing: 'none',
+          close: false,
+          clientMinor: 1,
+          responseSet: [],
+          edges: null,
+          cors: [],
+          date: '',
+        } as const;
         this.#exchange.client.write(relayHead(scanner, text, text.length, head, options));
       }
     }
@@ -138,7 +146,7 @@ export class ResponseRelay {
       date: scanner.at[KIND.date] === 0 ? this.#context.date.at(facts.arrivedMs) : '',
     };
     let before = relayHead(scanner, text, text.length, head, options);
-    exchange.status = head.status;
+    exchange.answered(head.status);
     if (!exchange.upstream!.reused) exchange.upstream!.keepAliveMs = keepAliveMs(scanner, text);
     this.started = true;
     if (this.#framing === 'chunked' && to > from) before += `${(to - from).toString(16)}\r\n`;

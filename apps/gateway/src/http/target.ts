@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import type { CompiledTarget, Outlier, UpstreamTls } from '@fluxgate/policy';
 import type { WireLimits } from './limits.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
@@ -7,10 +8,18 @@ const FAILURES_TO_OPEN = 5;
 const OPEN_MIN_MS = 500;
 const OPEN_MAX_MS = 10_000;
 
-/** A waiting exchange, and how long it may take to get a connection. */
-interface Waiting {
-  readonly user: UpstreamUser;
+/** How a connection is asked for. */
+export interface Acquisition {
   readonly connectMs: number;
+  /** Connections to this target, and exchanges that wait for one. */
+  readonly connections: number;
+  readonly queue: number;
+  /** No kept connection: the last one was dead. */
+  readonly fresh: boolean;
+}
+
+interface Waiting extends Acquisition {
+  readonly user: UpstreamUser;
   readonly sinceMs: number;
 }
 
@@ -19,27 +28,27 @@ export interface TargetShared {
   readonly wheel: TimerWheel;
   readonly limits: WireLimits;
   readonly onFault: (error: unknown) => void;
-  /** Authorities for TLS upstreams besides the system's; null = those only. */
-  readonly ca: readonly string[] | null;
+  /** PEM of a `file:` reference; throws if there is none. */
+  readonly authorities: (reference: string) => string;
 }
 
 /** One address to send to: its connections, its queue, its health. Shared by all upstreams that name it, kept over plans. */
 export class Target {
+  readonly key: string;
   readonly host: string;
   readonly port: number;
-  readonly tls: boolean;
-  readonly wheel: TimerWheel;
-  readonly onFault: (error: unknown) => void;
-  readonly ca: readonly string[] | null;
+  /** Null: plain. */
+  readonly secure: { readonly sni: string | null; readonly ca: string | null; readonly verify: boolean } | null;
   readonly lookup: net.LookupFunction | null;
-  /** What an HTTP/1.0 request without Host is sent with. */
+  readonly shared: TargetShared;
+  /** As a Host field names it. */
   readonly authority: string;
   /** Exchanges that hold or wait for a connection. */
   load = 0;
   /** Said by the active health check; true where there is none. */
   healthy = true;
   retired = false;
-  readonly #limits: WireLimits;
+  outlier: Outlier | null = null;
   readonly #idle: UpstreamConnection[] = [];
   readonly #all = new Set<UpstreamConnection>();
   readonly #queue: Waiting[] = [];
@@ -47,23 +56,34 @@ export class Target {
   #openUntilMs = 0;
   #openMs = 0;
   #probing = false;
+  /** The failures were of connecting: nobody is there, and trying costs time. */
+  #unreachable = false;
 
-  constructor(host: string, port: number, tls: boolean, lookup: net.LookupFunction | null, shared: TargetShared) {
-    this.host = host;
-    this.port = port;
-    this.tls = tls;
+  constructor(
+    key: string,
+    spec: CompiledTarget,
+    secure: UpstreamTls | null,
+    lookup: net.LookupFunction | null,
+    shared: TargetShared,
+  ) {
+    this.key = key;
+    this.host = spec.host;
+    this.port = spec.port;
+    this.secure = spec.tls ? { sni: secure?.sni ?? null, ca: secure?.ca ?? null, verify: secure?.verify ?? true } : null;
     this.lookup = lookup;
-    this.wheel = shared.wheel;
-    this.onFault = shared.onFault;
-    this.ca = shared.ca;
-    this.#limits = shared.limits;
-    const name = host.includes(':') ? `[${host}]` : host;
-    this.authority = port === (tls ? 443 : 80) ? name : `${name}:${port}`;
+    this.shared = shared;
+    const name = spec.host.includes(':') ? `[${spec.host}]` : spec.host;
+    this.authority = spec.port === (spec.tls ? 443 : 80) ? name : `${name}:${spec.port}`;
   }
 
   /** The circuit is closed, or it is time for one trial. */
   get available(): boolean {
-    return this.#openUntilMs === 0 || (!this.#probing && this.wheel.nowMs >= this.#openUntilMs);
+    return this.#openUntilMs === 0 || (!this.#probing && this.shared.wheel.nowMs >= this.#openUntilMs);
+  }
+
+  /** Answers badly rather than not at all: better than nothing, if there is nothing else. */
+  get lastResort(): boolean {
+    return !this.#unreachable;
   }
 
   get connections(): number {
@@ -71,23 +91,36 @@ export class Target {
   }
 
   /** Gives `user` a connection: a kept one at once, a new one when it is open, or one that is given back. */
-  acquire(user: UpstreamUser, connectMs: number, fresh: boolean): void {
+  acquire(user: UpstreamUser, how: Acquisition): void {
     if (this.#openUntilMs !== 0) this.#probing = true;
-    if (!fresh) {
+    if (!how.fresh) {
       const kept = this.#idle.pop();
       if (kept !== undefined) {
-        kept.user = user;
-        this.wheel.clear(kept);
-        user.attach(kept);
+        this.#lend(kept, user);
         return;
       }
     }
-    if (this.#all.size < this.#limits.connectionsPerTarget) {
-      this.#all.add(new UpstreamConnection(this, user, connectMs));
+    if (this.#all.size < how.connections) this.#connect(user, how.connectMs);
+    else if (this.#queue.length < how.queue) this.#queue.push({ ...how, user, sinceMs: this.shared.wheel.nowMs });
+    else user.upstreamFailed(null, 'overloaded', 'too many requests wait for this target');
+  }
+
+  #lend(connection: UpstreamConnection, user: UpstreamUser): void {
+    connection.user = user;
+    this.shared.wheel.clear(connection);
+    user.attach(connection);
+  }
+
+  #connect(user: UpstreamUser, connectMs: number): void {
+    let connection: UpstreamConnection;
+    try {
+      connection = new UpstreamConnection(this, user, connectMs);
+    } catch (error) {
+      this.failed(true);
+      user.upstreamFailed(null, 'connect', error instanceof Error ? error.message : String(error));
       return;
     }
-    if (this.#queue.length < this.#limits.queuePerTarget) this.#queue.push({ user, connectMs, sinceMs: this.wheel.nowMs });
-    else user.upstreamFailed(null, 'overloaded', 'too many requests wait for this target');
+    this.#all.add(connection);
   }
 
   /** The user no longer wants what it asked for. */
@@ -98,27 +131,24 @@ export class Target {
   }
 
   opened(connection: UpstreamConnection): void {
-    this.succeeded();
+    if (this.#unreachable) this.succeeded();
     if (connection.user !== null) connection.user.attach(connection);
     else this.release(connection);
   }
 
   release(connection: UpstreamConnection): void {
-    this.succeeded();
     if (this.retired) {
       connection.destroy();
       return;
     }
     const next = this.#nextWaiting();
     if (next !== null) {
-      connection.user = next.user;
-      this.wheel.clear(connection);
-      next.user.attach(connection);
+      this.#lend(connection, next.user);
       return;
     }
     this.#idle.push(connection);
-    const { upstreamKeepAliveMs } = this.#limits;
-    this.wheel.set(
+    const { upstreamKeepAliveMs } = this.shared.limits;
+    this.shared.wheel.set(
       connection,
       connection.keepAliveMs > 0 ? Math.min(connection.keepAliveMs, upstreamKeepAliveMs) : upstreamKeepAliveMs,
     );
@@ -126,7 +156,7 @@ export class Target {
 
   #nextWaiting(): Waiting | null {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      if (this.wheel.nowMs - next.sinceMs <= next.connectMs) return next;
+      if (this.shared.wheel.nowMs - next.sinceMs <= next.connectMs) return next;
       next.user.upstreamFailed(null, 'overloaded', 'no connection became free in time');
     }
     return null;
@@ -137,34 +167,43 @@ export class Target {
     this.#all.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
-    if (because !== null && !connection.connected) this.failed();
-    const next = this.#all.size < this.#limits.connectionsPerTarget ? this.#nextWaiting() : null;
-    if (next !== null) this.#all.add(new UpstreamConnection(this, next.user, next.connectMs));
+    if (because !== null && !connection.connected) this.failed(true);
+    if (this.#queue.length === 0 || this.#all.size >= this.#queue[0]!.connections) return;
+    const next = this.#nextWaiting();
+    if (next !== null) this.#connect(next.user, next.connectMs);
   }
 
-  /** Queued for longer than a connection may take: told by the wheel of the directory. */
+  /** Refuses who has waited longer than a connection may take. Called about twice a second. */
   expireQueue(): void {
-    while (this.#queue.length > 0 && this.wheel.nowMs - this.#queue[0]!.sinceMs > this.#queue[0]!.connectMs) {
+    while (this.#queue.length > 0 && this.shared.wheel.nowMs - this.#queue[0]!.sinceMs > this.#queue[0]!.connectMs) {
       this.#queue.shift()!.user.upstreamFailed(null, 'overloaded', 'no connection became free in time');
     }
   }
 
   succeeded(): void {
+    if (this.#failures === 0) return;
     this.#failures = 0;
     this.#openUntilMs = 0;
     this.#openMs = 0;
     this.#probing = false;
+    this.#unreachable = false;
   }
 
-  /** Several failures in a row open the circuit; every failed trial doubles the pause. */
-  failed(): void {
+  /**
+   * Several failures in a row open the circuit; every failed trial doubles the pause. Failures to connect count always, failures to
+   * answer well only where the upstream asks for outlier ejection.
+   */
+  failed(unreachable: boolean): void {
     this.#probing = false;
-    if (++this.#failures < FAILURES_TO_OPEN) return;
-    this.#openMs = Math.min(Math.max(this.#openMs * 2, OPEN_MIN_MS), OPEN_MAX_MS);
-    this.#openUntilMs = this.wheel.nowMs + this.#openMs;
+    if (!unreachable && this.outlier === null) return;
+    this.#unreachable = unreachable;
+    if (++this.#failures < (this.outlier?.failures ?? FAILURES_TO_OPEN)) return;
+    const firstMs = this.outlier?.ejectionMs ?? OPEN_MIN_MS;
+    this.#openMs = Math.min(Math.max(this.#openMs * 2, firstMs), Math.max(OPEN_MAX_MS, firstMs));
+    this.#openUntilMs = this.shared.wheel.nowMs + this.#openMs;
   }
 
-  /** Idle connections to an address that the name no longer has. */
+  /** Closes idle connections whose address the target no longer has. */
   dropIdle(keep: (address: string | undefined) => boolean): void {
     for (const connection of [...this.#idle]) if (!keep(connection.socket.remoteAddress)) connection.destroy();
   }

@@ -63,6 +63,8 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   readonly #upstream: UpstreamConnection;
   readonly #context: WireContext;
   readonly #openedMs: number;
+  readonly #idleMs: number;
+  readonly #lifeMs: number;
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #condemned: { readonly code: number; readonly reason: string } | null = null;
@@ -78,15 +80,18 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     this.#openedMs = context.wheel.nowMs;
     this.facts = exchange.facts;
     this.principal = exchange.forward.principal;
+    const { websocket } = exchange.forward.route.spec;
+    this.#idleMs = websocket?.idleMs ?? context.limits.tunnelIdleMs;
+    this.#lifeMs = websocket?.lifetimeMs ?? context.limits.tunnelLifeMs;
     upstream.deadline(0);
     this.#touch();
   }
 
   #touch(): void {
     if (this.#condemned !== null) return;
-    const { limits, wheel } = this.#context;
-    const lifeLeftMs = this.#openedMs + limits.tunnelLifeMs - wheel.nowMs;
-    wheel.set(this.#client, Math.max(1, Math.min(limits.tunnelIdleMs, lifeLeftMs)));
+    const { wheel } = this.#context;
+    const lifeLeftMs = this.#openedMs + this.#lifeMs - wheel.nowMs;
+    wheel.set(this.#client, Math.max(1, Math.min(this.#idleMs, lifeLeftMs)));
   }
 
   attach(): void {}

@@ -23,6 +23,20 @@ export type UpstreamFailure = 'connect' | 'connect_timeout' | 'broken' | 'timeou
  */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
+function secureOptions(target: Target, secure: NonNullable<Target['secure']>): tls.ConnectionOptions {
+  const name = secure.sni ?? (net.isIP(target.host) === 0 ? target.host : null);
+  return {
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: secure.verify,
+    ...(name !== null && { servername: name }),
+    ...(secure.sni !== null && {
+      checkServerIdentity: (_host: string, peer: tls.PeerCertificate) => tls.checkServerIdentity(secure.sni!, peer),
+    }),
+    ...(secure.ca !== null && { ca: [...tls.rootCertificates, target.shared.authorities(secure.ca)] }),
+  };
+}
+
 /** One socket to a target: idle in the pool, or lent to one exchange. */
 export class UpstreamConnection implements Timed {
   dueMs = 0;
@@ -42,36 +56,26 @@ export class UpstreamConnection implements Timed {
   constructor(target: Target, user: UpstreamUser | null, connectMs: number) {
     this.target = target;
     this.user = user;
-    this.openedMs = target.wheel.nowMs;
+    this.openedMs = target.shared.wheel.nowMs;
     const onread = { buffer: readBuffer, callback: (length: number, buf: Uint8Array) => this.#data(length, buf as Buffer) };
-    const { host, port, lookup } = target;
+    const { host, port, lookup, secure } = target;
     const address = { host, port, onread, ...(lookup !== null && { lookup }) };
-    if (target.tls) {
-      const { ca } = target;
-      const secure = {
-        ALPNProtocols: ['http/1.1'],
-        minVersion: 'TLSv1.2' as const,
-        ...(net.isIP(host) === 0 && { servername: host }),
-      };
-      this.socket = tls.connect({
-        ...address,
-        ...secure,
-        ...(ca !== null && { ca: [...tls.rootCertificates, ...ca] }),
-      } as tls.ConnectionOptions);
+    if (secure !== null) {
+      this.socket = tls.connect({ ...address, ...secureOptions(target, secure) });
       this.socket.setNoDelay(true);
     } else this.socket = net.connect({ ...address, noDelay: true });
-    this.socket.on(target.tls ? 'secureConnect' : 'connect', () => this.#open());
+    this.socket.on(secure !== null ? 'secureConnect' : 'connect', () => this.#open());
     this.socket.on('drain', () => this.user?.upstreamDrain());
     this.socket.on('end', () => this.#end());
     this.socket.on('error', (error: Error) => this.#gone(error.message));
     this.socket.on('close', () => this.#gone('closed'));
-    target.wheel.set(this, connectMs);
+    target.shared.wheel.set(this, connectMs);
   }
 
   #open(): void {
     if (this.closed) return;
     this.connected = true;
-    this.target.wheel.clear(this);
+    this.target.shared.wheel.clear(this);
     this.target.opened(this);
   }
 
@@ -83,7 +87,7 @@ export class UpstreamConnection implements Timed {
       try {
         user.upstreamData(buf, length);
       } catch (error) {
-        this.target.onFault(error);
+        this.target.shared.onFault(error);
         this.#gone('a fault of the gateway');
       }
     }
@@ -98,7 +102,7 @@ export class UpstreamConnection implements Timed {
   #gone(because: string): void {
     if (this.closed) return;
     this.closed = true;
-    this.target.wheel.clear(this);
+    this.target.shared.wheel.clear(this);
     this.socket.destroy();
     const { user } = this;
     this.user = null;
@@ -119,15 +123,15 @@ export class UpstreamConnection implements Timed {
   #timedOut(user: UpstreamUser | null): void {
     const failure = this.connected ? 'timeout' : 'connect_timeout';
     this.user = null;
-    if (failure === 'connect_timeout') this.target.failed();
+    if (failure === 'connect_timeout') this.target.failed(true);
     this.destroy();
     user?.upstreamFailed(this, failure, failure === 'timeout' ? 'no byte within the limit' : 'no connection within the limit');
   }
 
   /** Deadline of the exchange in milliseconds from now; 0 = none. */
   deadline(afterMs: number): void {
-    if (afterMs === 0) this.target.wheel.clear(this);
-    else this.target.wheel.set(this, afterMs);
+    if (afterMs === 0) this.target.shared.wheel.clear(this);
+    else this.target.shared.wheel.set(this, afterMs);
   }
 
   /** False: wait for `upstreamDrain`. */
@@ -161,7 +165,7 @@ export class UpstreamConnection implements Timed {
     this.user = null;
     this.resume();
     this.socket.end();
-    this.target.wheel.set(this, 1000);
+    this.target.shared.wheel.set(this, 1000);
   }
 
   /** Never to be used again. The user, if any, is not told. */
@@ -169,7 +173,7 @@ export class UpstreamConnection implements Timed {
     if (this.closed) return;
     this.closed = true;
     this.user = null;
-    this.target.wheel.clear(this);
+    this.target.shared.wheel.clear(this);
     this.socket.destroy();
     this.target.closed(this, null);
   }

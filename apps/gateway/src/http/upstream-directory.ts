@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { CompiledTarget, CompiledUpstream, Plan } from '@fluxgate/policy';
+import type { CompiledTarget, CompiledUpstream, Plan, UpstreamTls } from '@fluxgate/policy';
 import { HealthCheck } from './health.ts';
 import { type Resolve, Resolver } from './resolver.ts';
 import { Target, type TargetShared } from './target.ts';
@@ -47,6 +47,7 @@ export class UpstreamDirectory {
       if (route.upstream === null) continue;
       for (const member of this.runtimeOf(route.upstream).members) {
         named.add(member.target);
+        member.target.outlier = route.upstream.outlier;
         this.#check(route.upstream, member.target, checks);
       }
     }
@@ -70,11 +71,10 @@ export class UpstreamDirectory {
   #check(upstream: CompiledUpstream, target: Target, wanted: Map<string, HealthCheck>): void {
     const { health, timeout } = upstream;
     if (health === null) return;
-    const key = `${target.tls} ${target.authority} ${health.path} ${health.intervalMs}`;
+    const key = `${target.key} ${JSON.stringify(health)}`;
     let check = this.#checks.get(key);
     if (check === undefined) {
-      const answerMs = Math.min(timeout.firstByteMs, Math.max(health.intervalMs, 1000));
-      check = new HealthCheck(target, { ...health, connectMs: timeout.connectMs, answerMs }, this.#shared.limits);
+      check = new HealthCheck(target, health, timeout.connectMs, this.#shared.limits);
       this.#checks.set(key, check);
     }
     wanted.set(key, check);
@@ -85,7 +85,7 @@ export class UpstreamDirectory {
     if (runtime === undefined) {
       runtime = {
         spec,
-        members: spec.targets.map((one) => ({ spec: one, target: this.#targetOf(one) })),
+        members: spec.targets.map((one) => ({ spec: one, target: this.#targetOf(one, spec.tls) })),
         current: spec.targets.map(() => 0),
       };
       this.#runtimes.set(spec, runtime);
@@ -93,11 +93,11 @@ export class UpstreamDirectory {
     return runtime;
   }
 
-  #targetOf(spec: CompiledTarget): Target {
-    const key = `${spec.tls ? 'https' : 'http'} ${spec.host} ${spec.port}`;
+  #targetOf(spec: CompiledTarget, secure: UpstreamTls | null): Target {
+    const key = `${spec.tls ? `https ${JSON.stringify(secure)}` : 'http'} ${spec.host} ${spec.port}`;
     let target = this.#targets.get(key);
     if (target === undefined) {
-      target = new Target(spec.host, spec.port, spec.tls, net.isIP(spec.host) === 0 ? this.#resolver.lookup : null, this.#shared);
+      target = new Target(key, spec, secure, net.isIP(spec.host) === 0 ? this.#resolver.lookup : null, this.#shared);
       this.#targets.set(key, target);
     }
     return target;

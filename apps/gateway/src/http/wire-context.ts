@@ -29,7 +29,7 @@ export interface WireContext {
   readonly wheel: TimerWheel;
   readonly trace: TracePool;
   readonly date: DateLine;
-  readonly requestScanner: HeadScanner;
+  requestScanner: HeadScanner;
   readonly responseScanner: HeadScanner;
   readonly responseNames: NameTable;
   readonly upstreams: UpstreamDirectory;

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import { type Address, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
@@ -34,8 +35,8 @@ export interface WireOptions {
   readonly onFault?: (error: unknown) => void;
   /** Addresses of an upstream's name; the system's resolver unless given. */
   readonly resolve?: Resolve;
-  /** PEM authorities that TLS upstreams may be signed by, besides the well-known ones. */
-  readonly upstreamCa?: readonly string[];
+  /** PEM behind a `file:` reference to authorities of an upstream; throws if there is none. Read from disk unless given. */
+  readonly authorities?: (reference: string) => string;
 }
 
 /** A certificate with its key, PEM; names it is for, the first of the list being the default. */
@@ -75,6 +76,7 @@ export interface WireStats {
 const TICK_MS = 50;
 const SWEEP_TICKS = 10;
 const NOWHERE: Address = [0, 0, 0, 0];
+const fileAuthorities = (reference: string): string => readFileSync(reference.replace(/^file:/, ''), 'utf8');
 const systemResolve: Resolve = (host) => lookup(host, { all: true });
 
 /** The HTTP/1.1 engine of one worker: both sides on sockets, every byte judged by one grammar (RFC 9112). */
@@ -85,7 +87,7 @@ export function createWire(options: WireOptions): WireEngine {
   const onFault = options.onFault ?? nothing;
   const wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
   const upstreams = new UpstreamDirectory(
-    { wheel, limits, onFault, ca: options.upstreamCa ?? null },
+    { wheel, limits, onFault, authorities: options.authorities ?? fileAuthorities },
     options.resolve ?? systemResolve,
   );
   const trace = new TracePool(options.random);
@@ -94,7 +96,8 @@ export function createWire(options: WireOptions): WireEngine {
     names: requestNames(plan.identityHeaders),
     trustedProxies: plan.trustedProxies,
     trace,
-    bodyBytesMax: limits.bodyBytes,
+    bodyBytesMax: plan.settings.limits?.bodyBytes ?? limits.bodyBytes,
+    head: { ...limits, headBytes: plan.settings.limits?.headBytes ?? limits.headBytes },
   });
   const context: WireContext = {
     read: readContext(options.plan),
@@ -161,6 +164,7 @@ export function createWire(options: WireOptions): WireEngine {
   return {
     setPlan(plan) {
       context.read = readContext(plan);
+      context.requestScanner = new HeadScanner(context.read.head);
       upstreams.setPlan(plan);
     },
 

@@ -98,10 +98,11 @@ function complete(text: string, count: number): boolean {
   return true;
 }
 
-/** One connection, one write, everything that comes back until the gateway is silent for `idleMs` or ends the connection. */
+/** One connection, one write, everything that comes back: from the first byte on until `idleMs` of silence or the end. */
 export async function say(port: number, data: string | Buffer, idleMs = 60): Promise<RawClient> {
   const client = new RawClient(port).send(data);
   let length = -1;
+  await client.until((one) => one.ended || one.text !== '');
   while (!client.ended && length !== client.text.length) {
     length = client.text.length;
     await client.until((one) => one.ended || one.text.length !== length, idleMs).catch(() => {});
