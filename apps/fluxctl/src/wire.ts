@@ -83,16 +83,10 @@ const timedOut = (request: Exchange): Failure =>
   });
 
 export async function openWire(host: Pick<Host, 'signal' | 'env'>): Promise<Wire> {
-  const [{ default: Agent }, { default: Dispatcher }, { default: api }] = await Promise.all([
-    import('undici/lib/dispatcher/env-http-proxy-agent.js'),
-    import('undici/lib/dispatcher/dispatcher.js'),
-    import('undici/lib/api/index.js'),
-  ]);
-  // As undici's index does it; a proxy agent needs `connect`.
-  Object.assign(Dispatcher.prototype, api);
+  const { EnvHttpProxyAgent } = await import('undici');
   const env = (name: string): string => envText(host, name.toLowerCase()) ?? envText(host, name) ?? '';
   const open = (noProxy: string) =>
-    new Agent({
+    new EnvHttpProxyAgent({
       connect: { timeout: CONNECT_MS },
       // One deadline for the whole exchange replaces undici's own for its parts.
       headersTimeout: 0,
