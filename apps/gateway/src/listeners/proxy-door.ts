@@ -1,0 +1,51 @@
+import type { Socket } from 'node:net';
+import type { Address } from '@fluxgate/policy';
+import { type ProxyMode, readProxyHeader } from './proxy-header.ts';
+
+/** What a proxy said of a connection. */
+export interface Proxied {
+  readonly source: Address | null;
+  readonly vpcEndpoint: string | null;
+}
+
+/**
+ * Takes the PROXY header off a fresh connection. `done` gets the connection paused, with what the client sent behind the header put
+ * back; or nothing, when the connection was closed because the header was malformed, late, or never came.
+ */
+export function readProxied(
+  socket: Socket,
+  mode: ProxyMode,
+  timeoutMs: number,
+  done: (proxied: Proxied) => void,
+  refused: (why: string) => void,
+): void {
+  let held: Buffer | null = null;
+  const timer = setTimeout(() => end('no PROXY header in time'), timeoutMs);
+  timer.unref();
+  const leave = (): void => {
+    clearTimeout(timer);
+    socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
+  };
+  function end(why: string): void {
+    leave();
+    socket.on('error', () => {});
+    socket.destroy();
+    refused(why);
+  }
+  // A balancer that only looks whether the port is open closes without a word: nothing to tell.
+  const onEnd = (): void => end(held === null ? '' : 'the connection ended inside the PROXY header');
+  const onData = (chunk: Buffer): void => {
+    held = held === null ? chunk : Buffer.concat([held, chunk]);
+    const reading = readProxyHeader(held, held.length, mode);
+    if (reading.kind === 'more') return;
+    if (reading.kind === 'bad') {
+      end(reading.why);
+      return;
+    }
+    leave();
+    socket.pause();
+    if (held.length > reading.length) socket.unshift(held.subarray(reading.length));
+    done(reading);
+  };
+  socket.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
+}
