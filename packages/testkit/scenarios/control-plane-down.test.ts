@@ -141,13 +141,14 @@ test.each(engines)(
           if (answer?.status === 201) acknowledged.push(name);
         }
       });
-      await new Promise((resolve) => setTimeout(resolve, 150 + chance() * 700));
+      await new Promise((resolve) => setTimeout(resolve, 400 + chance() * 1000));
       await house.controlPlane.kill();
       killed = true;
       await Promise.all(writers);
       await house.restartControlPlane();
     }
-    expect(acknowledged.length).toBeGreaterThan(10);
+    // Enough to have been cut off in the middle of something, on a slow machine too.
+    expect(acknowledged.length).toBeGreaterThan(3);
     for (const name of acknowledged) expect((await house.admin.call('GET', `/v1/keys/${name}`)).status).toBe(200);
     const revisions: number[] = [];
     let cursor: string | null = '';

@@ -99,7 +99,7 @@ test('the other promised lines work against it, and say the truth', async () => 
 }, 60_000);
 
 test('the whole example configuration applies as written', async () => {
-  const applied = await fluxctl('apply', '-f', join(home, 'packages', 'protocol', 'fixtures', 'contract.yaml'));
+  const applied = await fluxctl('apply', '-f', join(home, 'packages', 'protocol', 'fixtures', 'fluxgate.yaml'));
   expect(applied.output).not.toMatch(/error/i);
   expect(applied.code).toBe(0);
 }, 60_000);
