@@ -37,7 +37,7 @@ export const showQuota = (quota: QuotaSpec | null): string => (quota === null ? 
 export const showDuration = (ms: number): string => formatDuration(ms);
 export const showDate = (at: string | null, none = 'never'): string => (at === null ? none : at.slice(0, 10));
 export const showTime = (at: string | null, none = '-'): string => (at === null ? none : at.replace(/(:\d\d)(\.\d+)?Z$/, '$1Z'));
-export const showSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+export const showSeconds = (ms: number): string => (ms < 100 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 /** Distance of a moment from now in its largest unit: `90 d`, `3 h`, `12 s`; past and future alike. */
 export function showDistance(at: string, nowMs: number): string {
