@@ -4,7 +4,7 @@ export type RedisClient = Redis;
 
 /**
  * The one door to Redis. Commands fail at once while the connection is away (no offline queue), and a command whose answer was lost is
- * never sent again: a resent return or grant would mint tokens. Connects on the first command.
+ * never sent again: a resent return or grant would mint tokens. Nothing is connected until `connect()`; from then on it reconnects by itself.
  */
 export function connectRedis(url: string, onError: (why: string) => void): RedisClient {
   const client = new Redis(url, {

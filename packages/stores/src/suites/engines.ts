@@ -12,8 +12,6 @@ export interface TestEngine {
   readonly name: 'pglite' | 'postgres';
   /** Makes an empty database. */
   create(): Promise<{ url: string; drop(): Promise<void> }>;
-  /** The server, where the suite may kill it. */
-  readonly server: () => Promise<PostgresServer> | null;
   /** Ends what `create` started. */
   stop(): Promise<void>;
 }
@@ -30,6 +28,11 @@ export function testEngines(env: NodeJS.ProcessEnv): TestEngine[] {
         const owned = await createPostgresServer(binaries);
         return { url: owned.url, owned };
       }),
+    );
+  }
+  if (engines.length === 1 && (env['FLUXGATE_TEST_REQUIRE'] ?? '').split(',').includes('postgres')) {
+    throw new Error(
+      'FLUXGATE_TEST_REQUIRE names postgres, but there is neither FLUXGATE_TEST_POSTGRES_URL nor a Postgres server here',
     );
   }
   return engines;
@@ -62,7 +65,6 @@ function pgliteEngine(): TestEngine {
       cpSync(TEMPLATE, join(home, 'db'), { recursive: true });
       return { url: `pglite:${join(home, 'db')}`, drop: async () => rmSync(home, { recursive: true, force: true }) };
     },
-    server: () => null,
     stop: async () => undefined,
   };
 }
@@ -91,13 +93,6 @@ function postgresEngine(connect: () => Promise<{ url: string; owned: PostgresSer
       own.pathname = `/${name}`;
       return { url: own.toString(), drop: () => run(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
     },
-    server: () =>
-      started === null
-        ? null
-        : started.then(({ owned }) => {
-            if (owned === null) throw new Error('this server is not ours to kill');
-            return owned;
-          }),
     async stop() {
       const running = started;
       started = null; // the next `create` starts another one
