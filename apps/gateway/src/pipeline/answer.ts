@@ -1,4 +1,12 @@
-import { type CompiledRoute, type Plan, REFUSALS, type RefusalCode, retryAfter } from '@fluxgate/policy';
+import {
+  type BearerError,
+  bearerChallenge,
+  type CompiledRoute,
+  type Plan,
+  REFUSALS,
+  type RefusalCode,
+  retryAfter,
+} from '@fluxgate/policy';
 import type { Answer } from '../seam.ts';
 import { corsHeaders } from './edges.ts';
 import type { Exchange } from './exchange.ts';
@@ -13,6 +21,13 @@ export interface Details {
   readonly retryAfterMs?: number;
   readonly scope?: string | null;
   readonly allow?: string | null;
+  /** What the route would take: it decides which challenges a 401 holds. Absent: keys. */
+  readonly takesKeys?: boolean;
+  readonly takesTokens?: boolean;
+  readonly refusedBy?: 'key' | 'token';
+  /** Why a token whose signature is good was refused; null: nothing to tell a stranger. */
+  readonly tokenReason?: string | null;
+  readonly tokenDescription?: string;
   readonly rateHeader?: string;
   readonly policyHeader?: string;
 }
@@ -39,6 +54,11 @@ export class Answers {
       retryAfterMs: x.retryAfterMs,
       scope: code === 'insufficient_scope' ? x.missingScope : null,
       allow: x.allow,
+      takesKeys: x.program?.takesKeys ?? true,
+      takesTokens: x.program?.takesTokens ?? false,
+      refusedBy: x.refusedBy,
+      tokenReason: x.tokenReason,
+      tokenDescription: x.tokenDescription,
       rateHeader: x.rateHeader,
       policyHeader: x.policyHeader,
     });
@@ -49,11 +69,13 @@ export class Answers {
   refuse(code: RefusalCode, details: Details): Answer {
     const refusal = REFUSALS[code];
     const apiKey = this.#plan?.apiKey ?? null;
-    const aboutKey = refusal.status === 401;
+    const aboutToken = isAboutToken(code, details);
+    const aboutKey = refusal.status === 401 && !aboutToken;
     const configured = aboutKey && apiKey !== null;
     const headers = ['Content-Type', 'application/json', 'Cache-Control', 'no-store', 'X-FluxGate-Trace-Id', details.traceId];
-    if (aboutKey || code === 'insufficient_scope') headers.push('WWW-Authenticate', this.#challenge(code, details));
+    if (refusal.status === 401 || code === 'insufficient_scope') this.#challenge(code, details, aboutToken, headers);
     if (aboutKey && details.proven) headers.push('X-FluxGate-Reason', code);
+    if (code === 'invalid_token' && details.tokenReason) headers.push('X-FluxGate-Reason', details.tokenReason);
     if (details.retryAfterMs !== undefined && details.retryAfterMs > 0)
       headers.push('Retry-After', retryAfter(details.retryAfterMs));
     else if (refusal.status === 429 || (refusal.status === 503 && refusal.retryable)) headers.push('Retry-After', '1');
@@ -66,15 +88,30 @@ export class Answers {
     return { kind: 'answer', status, headers, body, route: details.route, code, because: details.because };
   }
 
-  /** RFC 9110 §11.6.1. `ApiKey` is no registered scheme: it tells a human where the key belongs. */
-  #challenge(code: RefusalCode, details: Details): string {
+  /** RFC 9110 §11.6.1: one challenge for each credential that the route takes. `ApiKey` is no registered scheme: it tells a human where the key belongs. */
+  #challenge(code: RefusalCode, details: Details, aboutToken: boolean, headers: string[]): void {
+    if (details.takesTokens === true) {
+      const error: BearerError | null =
+        code === 'invalid_token'
+          ? { error: 'invalid_token', description: details.tokenDescription || null, scope: null }
+          : aboutToken && code === 'insufficient_scope'
+            ? { error: 'insufficient_scope', description: null, scope: details.scope ?? null }
+            : null;
+      headers.push('WWW-Authenticate', bearerChallenge(this.#realm, error));
+      if (aboutToken && details.takesKeys === false) return;
+    }
+    if (aboutToken && code === 'insufficient_scope') return;
     let challenge = `ApiKey realm="${this.#realm}"`;
     const header = this.#plan?.apiKey?.headerName;
     if (header !== undefined) challenge += `, header="${header}"`;
-    if (details.proven) challenge += `, error="${code}"`;
-    if (details.scope) challenge += `, scope="${details.scope}"`; // scope tokens hold neither quotes nor backslashes, RFC 6749 §3.3
-    return challenge;
+    if (details.proven && !aboutToken) challenge += `, error="${code}"`;
+    if (details.scope && !aboutToken) challenge += `, scope="${details.scope}"`; // scope tokens hold neither quotes nor backslashes, RFC 6749 §3.3
+    headers.push('WWW-Authenticate', challenge);
   }
+}
+
+function isAboutToken(code: RefusalCode, details: Details): boolean {
+  return code === 'invalid_token' || code === 'missing_token' || (code === 'insufficient_scope' && details.refusedBy === 'token');
 }
 
 function plainBody(code: RefusalCode, details: Details): string {

@@ -64,6 +64,8 @@ function examine(x: Exchange, room: KeyRoom, queryParameter: string | null): Ref
     }
   }
   if (text === undefined || text === '') return unknown(x, 'no key');
+  // Where keys come in the Authorization field, a bearer token there is no key that failed.
+  x.keyShown = settings.headerLower !== 'authorization' || !/^bearer /i.test(text);
 
   const key = matchKey(text, 'k', room.realm);
   if (!key.ok) return unknown(x, BECAUSE[key.fault]);

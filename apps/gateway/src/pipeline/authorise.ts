@@ -1,26 +1,38 @@
 import { missingScope } from '@fluxgate/policy';
 import type { RateCounters } from '../memory/ports.ts';
+import type { TokenPort } from '../tokens/ports.ts';
 import { authenticate, type KeyRoom } from './authenticate.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
+import { judgeToken } from './judgeToken.ts';
 import { takeRate } from './limit.ts';
 import type { Check } from './program.ts';
+
+type AnyCheck = Extract<Check, { readonly kind: 'any' }>;
 
 /**
  * Walks the checks of a route. `all` stops at the first refusal; `any` takes the first alternative that passes and, when
  * none does, gives the refusal that tells most (`weight`). Limits by key are only collected here: they are taken when it is
  * settled that the request may pass otherwise, so that a refused request uses up nobody's rate.
  */
-export function judge(x: Exchange, check: Check, room: KeyRoom, counters: RateCounters): RefusalOrPass {
+export function judge(
+  x: Exchange,
+  check: Check,
+  room: KeyRoom,
+  counters: RateCounters,
+  tokens: TokenPort | null = null,
+): RefusalOrPass {
   switch (check.kind) {
     case 'all': {
       for (const inner of check.of) {
-        const refusal = judge(x, inner, room, counters);
+        const refusal = judge(x, inner, room, counters, tokens);
         if (refusal !== null) return refusal;
       }
       return null;
     }
     case 'any':
-      return judgeAny(x, check.of, room, counters);
+      return judgeAny(x, check, (inner) => judge(x, inner, room, counters, tokens));
+    case 'jwt':
+      return judgeToken(x, check, tokens);
     case 'api_key':
       return judgeKey(x, check.scopes, check.queryParameter, room);
     case 'unenforceable':
@@ -35,53 +47,99 @@ export function judge(x: Exchange, check: Check, room: KeyRoom, counters: RateCo
       x.because = `${x.facts.clientText} is outside the networks of the route`;
       return 'address_not_allowed';
     case 'rate_limit':
+      // Counted before the request had to wait for a key of its issuer.
+      if (check.by === 'address' && x.again) return null;
       if (check.by === 'address') return takeRate(x, check, x.facts.clientText, counters);
       x.rates.push(check);
       return null;
   }
 }
 
-function judgeAny(x: Exchange, alternatives: readonly Check[], room: KeyRoom, counters: RateCounters): RefusalOrPass {
-  let told: RefusalOrPass = null;
-  let because = '';
-  const rates = x.rates.length;
-  const accepted = x.accepted;
-  for (const alternative of alternatives) {
-    const refusal = judge(x, alternative, room, counters);
+/**
+ * The first alternative that passes is enough, but for one thing: where keys and tokens stand side by side and the request
+ * shows both, both must be good. Else a caller could pass by his key and send a forged token on to an upstream that believes
+ * what comes through here.
+ */
+function judgeAny(x: Exchange, check: AnyCheck, run: (inner: Check) => RefusalOrPass): RefusalOrPass {
+  let told: Told | null = null;
+  let toldOfKey: Told | null = null;
+  let toldOfToken: Told | null = null;
+  let passed = false;
+  for (const alternative of check.of) {
+    if (passed && isSettled(x, alternative)) continue;
+    const rates = x.rates.length;
+    const { accepted, token } = x;
+    const refusal = run(alternative);
     // A contradiction is no alternative.
-    if (refusal === null || refusal === 'doubled_credential') return refusal;
+    if (refusal === 'doubled_credential') return refusal;
+    if (refusal === null) {
+      if (!check.mixed) return null;
+      passed = true;
+      continue;
+    }
     // What a failed alternative found out must not count for the next.
     x.rates.length = rates;
     x.accepted = accepted;
-    if (told === null || weight(refusal) > weight(told)) {
-      told = refusal;
-      because = x.because;
-    }
+    x.token = token;
+    const now: Told = { code: refusal, because: x.because, by: x.refusedBy };
+    told = heavier(told, now);
+    if (alternative.kind === 'api_key') toldOfKey = heavier(toldOfKey, now);
+    else if (alternative.kind === 'jwt') toldOfToken = heavier(toldOfToken, now);
   }
-  x.because = because;
+  if (passed) told = contradiction(x, toldOfKey, toldOfToken);
+  if (passed && told === null) return null;
+  x.because = told?.because ?? '';
+  x.refusedBy = told?.by ?? x.refusedBy;
   // No alternatives at all: nothing can pass, and nothing that cannot be understood lets a request through.
-  return told ?? 'not_enforceable';
+  return told?.code ?? 'not_enforceable';
 }
+
+interface Told {
+  readonly code: Exclude<RefusalOrPass, null>;
+  readonly because: string;
+  readonly by: Exchange['refusedBy'];
+}
+
+const heavier = (one: Told | null, other: Told): Told => (one === null || weight(other.code) > weight(one.code) ? other : one);
+
+/** After one way has passed, only a credential of the other kind is still of interest. */
+function isSettled(x: Exchange, alternative: Check): boolean {
+  if (alternative.kind === 'api_key') return x.accepted;
+  return alternative.kind !== 'jwt' || x.token !== null;
+}
+
+/** A way has passed: is the other credential that the request shows a bad one? One that is good and may do less is not. */
+function contradiction(x: Exchange, ofKey: Told | null, ofToken: Told | null): Told | null {
+  const isBad = (told: Told | null): boolean => told !== null && weight(told.code) !== MAY_LESS;
+  if (x.token === null && (x.tokenShown === 'shown' || x.tokenShown === 'malformed') && isBad(ofToken)) return ofToken;
+  return !x.accepted && x.keyShown && isBad(ofKey) ? ofKey : null;
+}
+
+const MAY_LESS = 3;
 
 /** Which of several refusals the client is told: what we could not judge (an outage is no 401), then 403 and 429, then a proven 401. */
 function weight(code: Exclude<RefusalOrPass, null>): number {
   switch (code) {
     case 'validation_unavailable':
     case 'not_enforceable':
+    case 'keys_unavailable':
       return 4;
     case 'insufficient_scope':
     case 'address_not_allowed':
     case 'route_not_permitted':
     case 'rate_limited':
-      return 3;
+      return MAY_LESS;
     case 'invalid_api_key':
       return 1;
+    case 'missing_token':
+      return 0;
     default:
       return 2;
   }
 }
 
 function judgeKey(x: Exchange, scopes: readonly string[], queryParameter: string | null, room: KeyRoom): RefusalOrPass {
+  x.refusedBy = 'key';
   const refusal = authenticate(x, room, queryParameter);
   const grant = x.grant;
   if (refusal !== null || grant === null) return refusal ?? 'validation_unavailable';

@@ -1,6 +1,7 @@
 import type { Plan, RefusalCode } from '@fluxgate/policy';
 import type { KeyIndexReader, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
 import type { Answer, AnswerRefusal, Decide, Decision, RequestFacts } from '../seam.ts';
+import type { TokenPort } from '../tokens/ports.ts';
 import { Answers } from './answer.ts';
 import type { KeyRoom } from './authenticate.ts';
 import { judge } from './authorise.ts';
@@ -20,6 +21,8 @@ export interface DecideParts {
   readonly leases: LeaseTable;
   readonly leaseClient: LeaseClient;
   readonly usage: UsageBook;
+  /** null: tokens are answered 503 `keys_unavailable`. */
+  readonly tokens?: TokenPort | null;
   /** Wall clock in milliseconds since 1970. */
   readonly now: () => number;
   /** State older than this is not judged by, unless `fallback_action: last_known`. null: any age will do. */
@@ -69,18 +72,36 @@ export function createPipeline(parts: DecideParts): Pipeline {
     if (x.preflight) return preflight(x);
     if (plan.addressLimit !== null) refusal = takeAddress(x, plan.addressLimit, parts.counters) ?? refusal;
     refusal ??= admit(x);
+    const asked = refusal === null ? null : askIssuer(x);
+    return asked === null ? spend(x, refusal) : asked;
+  }
+
+  function spend(x: Exchange, refusal: RefusalOrPass): Decision | Promise<Decision> {
     if (refusal !== null) return finish(x, refusal);
     const spent = spendCounts(x, limits, keys);
     if (spent === null || typeof spent === 'string') return finish(x, spent);
-    spare = new Exchange(); // this one waits for its lease
+    if (x === spare) spare = new Exchange(); // this one waits for its lease
     return spent.then((code) => finish(x, code));
+  }
+
+  /** The request was refused for want of a key that its issuer may have published meanwhile: asked for once, then judged again. */
+  function askIssuer(x: Exchange): Promise<Decision> | null {
+    const { wants, opened } = x;
+    if (wants === null || opened === null) return null;
+    const asked = parts.tokens?.ask(opened, wants) ?? null;
+    if (asked === null) return null;
+    spare = new Exchange();
+    return asked.then(() => {
+      x.beginAgain(parts.now());
+      return spend(x, admit(x));
+    });
   }
 
   /** All that costs no token: checks, what the route itself refuses, rates. */
   function admit(x: Exchange): RefusalOrPass {
     const check = x.program?.check ?? null;
     if (check !== null) {
-      const refusal = judge(x, check, keys, parts.counters) ?? tooStale(x);
+      const refusal = judge(x, check, keys, parts.counters, parts.tokens ?? null) ?? tooStale(x);
       if (refusal !== null) return refusal;
     }
     const route = x.route;

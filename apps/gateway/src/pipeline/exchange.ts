@@ -1,13 +1,23 @@
-import type { CompiledRoute, Plan, RefusalCode } from '@fluxgate/policy';
+import type { CompiledRoute, JsonObject, Plan, RefusalCode, TokenProvider, TokenReason } from '@fluxgate/policy';
 import type { RequestFacts } from '../seam.ts';
+import type { OpenedToken } from '../tokens/ports.ts';
 import type { CompiledGrant } from './grants.ts';
-import type { RateCheck, RouteProgram } from './program.ts';
+import type { RateCheck, RouteProgram, TokenCheck } from './program.ts';
 
 /** What a stage answers: null lets the request on. */
 export type RefusalOrPass = RefusalCode | null;
 
 /** How far the caller has shown who it is. `unasked`: no stage has needed to know yet. */
 export type Possession = 'unasked' | 'absent' | 'proven' | 'impossible';
+
+/** A token that passed the check it was asked for. */
+export interface AcceptedToken {
+  readonly claims: JsonObject;
+  /** `sub`; empty: the token has none. */
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly check: TokenCheck;
+}
 
 /**
  * What the stages know of one request, filled in one after the other. A worker reuses one of these for every request
@@ -35,6 +45,22 @@ export class Exchange {
   notAfterS = 0;
   /** The code the authentication gave, kept for further checks of the same request. */
   authenticationCode: RefusalOrPass = null;
+
+  /** A key was sent, whatever it is worth. */
+  keyShown = false;
+  tokenShown: 'unasked' | 'none' | 'shown' | 'malformed' | 'doubled' = 'unasked';
+  opened: OpenedToken | null = null;
+  /** The token passed the checks it was asked for. Beside an accepted key the key says who is calling. */
+  token: AcceptedToken | null = null;
+  /** Why a token with a good signature does not pass; null: nothing that a stranger may be told. */
+  tokenReason: TokenReason | null = null;
+  tokenDescription = '';
+  /** Which credential the refusal is about. */
+  refusedBy: 'key' | 'token' = 'key';
+  /** An issuer who may have a key that is missing here. */
+  wants: TokenProvider | null = null;
+  /** The issuer was asked, and the request is judged again. */
+  again = false;
 
   /** Limits by key that wait until it is known who asks. */
   readonly rates: RateCheck[] = [];
@@ -64,6 +90,15 @@ export class Exchange {
     this.accepted = false;
     this.retiring = false;
     this.authenticationCode = null;
+    this.keyShown = false;
+    this.tokenShown = 'unasked';
+    this.opened = null;
+    this.token = null;
+    this.tokenReason = null;
+    this.tokenDescription = '';
+    this.refusedBy = 'key';
+    this.wants = null;
+    this.again = false;
     this.rates.length = 0;
     this.rateHeader = '';
     this.policyHeader = '';
@@ -73,5 +108,22 @@ export class Exchange {
     this.retryAfterMs = 0;
     this.missingScope = null;
     this.allow = null;
+  }
+
+  /** The same request once more: what was read stays, what was found out about its credentials is found out anew. */
+  beginAgain(nowMs: number): void {
+    this.nowMs = nowMs;
+    this.again = true;
+    this.possession = 'unasked';
+    this.grant = null;
+    this.accepted = false;
+    this.retiring = false;
+    this.authenticationCode = null;
+    this.tokenShown = 'unasked';
+    this.opened = null;
+    this.token = null;
+    this.wants = null;
+    this.rates.length = 0;
+    this.missingScope = null;
   }
 }

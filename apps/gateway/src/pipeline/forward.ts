@@ -2,7 +2,7 @@ import { KEY_PATTERN } from '@fluxgate/policy';
 import type { FlatHeaders, Forward } from '../seam.ts';
 import { corsHeaders, upstreamPath, withEdges } from './edges.ts';
 import type { Exchange } from './exchange.ts';
-import { identityHeaders } from './identity.ts';
+import { identityHeaders, principalOf } from './identity.ts';
 import type { Programs } from './program.ts';
 import { withoutKeys } from './queryKey.ts';
 
@@ -28,7 +28,7 @@ export function forward(x: Exchange, programs: Programs): Forward {
     drop: changes === null ? dropped(x, programs) : [...dropped(x, programs), ...changes.drop],
     responseSet: x.rateHeader === '' && !x.retiring ? NONE : responseHeaders(x),
     cors: route.cors === null ? NONE : corsHeaders(x),
-    principal: x.accepted ? x.name : null,
+    principal: principalOf(x),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { CompiledTier, OnAuthorityLoss, Rate } from '@fluxgate/policy';
 import type { LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
 import { type KeyRoom, stillLives } from './authenticate.ts';
-import type { Exchange, RefusalOrPass } from './exchange.ts';
+import type { AcceptedToken, Exchange, RefusalOrPass } from './exchange.ts';
 import { type CompiledQuota, windowAt } from './grants.ts';
 import { type LimitHeader, limitHeader, type RateCheck } from './program.ts';
 
@@ -37,9 +37,10 @@ export function takeRate(x: Exchange, limit: RateCheck, subject: string, counter
 /** Tier by credential, then the route's limits by key. Exact over the workers of this node. */
 export function takeRates(x: Exchange, room: LimitRoom): RefusalOrPass {
   const grant = x.accepted ? x.grant : null;
-  const subject = grant === null ? x.facts.clientText : String(x.credential);
-  if (grant !== null && grant.tier !== null) {
-    const tier = grant.tier;
+  const token = grant === null ? x.token : null;
+  const subject = grant === null ? tokenSubject(x, token) : String(x.credential);
+  const tier = grant === null ? (token === null ? null : x.plan.tierOf(token.scopes)) : grant.tier;
+  if (tier !== null) {
     const refusal = take(x, tier.id, subject, tier.rate, tier.burst, tierHeader(tier), room.counters);
     if (refusal !== null) return refusal;
   }
@@ -48,6 +49,11 @@ export function takeRates(x: Exchange, room: LimitRoom): RefusalOrPass {
     if (refusal !== null) return refusal;
   }
   return null;
+}
+
+/** Whoever a token is for, under its issuer; a token for nobody in particular counts by address. Credentials are numbers: no clash. */
+function tokenSubject(x: Exchange, token: AcceptedToken | null): string {
+  return token === null || token.subject === '' ? x.facts.clientText : `t:${token.check.provider.issuer} ${token.subject}`;
 }
 
 function take(

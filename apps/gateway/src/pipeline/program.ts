@@ -1,4 +1,13 @@
-import { type CidrSet, type CompiledCheck, type CompiledRoute, type Plan, type Rate, rateLimitPolicy } from '@fluxgate/policy';
+import {
+  type CidrSet,
+  type CompiledCheck,
+  type CompiledRoute,
+  type Plan,
+  type Rate,
+  rateLimitPolicy,
+  type TokenProvider,
+  type TokenRules,
+} from '@fluxgate/policy';
 
 /** What a route asks of a request. Made once per plan. */
 export interface RouteProgram {
@@ -6,6 +15,16 @@ export interface RouteProgram {
   readonly check: Check | null;
   /** Query parameters that may carry a key here; cut out of every target that goes upstream. */
   readonly queryParameters: readonly string[];
+  /** Credentials that some way through the checks takes: what a 401 tells the caller to bring. */
+  readonly takesKeys: boolean;
+  readonly takesTokens: boolean;
+}
+
+export interface TokenCheck {
+  readonly kind: 'jwt';
+  readonly provider: TokenProvider;
+  readonly algorithms: ReadonlySet<string>;
+  readonly rules: TokenRules;
 }
 
 export interface RateCheck {
@@ -19,8 +38,10 @@ export interface RateCheck {
 
 export type Check =
   | { readonly kind: 'all'; readonly of: readonly Check[] }
-  | { readonly kind: 'any'; readonly of: readonly Check[] }
+  /** `mixed`: keys and tokens stand side by side. */
+  | { readonly kind: 'any'; readonly of: readonly Check[]; readonly mixed: boolean }
   | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  | TokenCheck
   | { readonly kind: 'unenforceable'; readonly what: string }
   | { readonly kind: 'ip_allow'; readonly cidrs: CidrSet; readonly vpcEndpoints: ReadonlySet<string> }
   | RateCheck;
@@ -46,24 +67,32 @@ export interface Programs {
 
 export function compilePrograms(plan: Plan): Programs {
   const routes: RouteProgram[] = [];
-  for (const route of plan.routes) routes[route.index] = compileProgram(route);
+  for (const route of plan.routes) routes[route.index] = compileProgram(route, plan);
   return { routes, anyQueryKeys: routes.some((program) => program.queryParameters.length > 0) };
 }
 
-function compileProgram(route: CompiledRoute): RouteProgram {
-  const check = route.check === null ? null : readied(route.check);
+function compileProgram(route: CompiledRoute, plan: Plan): RouteProgram {
+  const check = route.check === null ? null : readied(route.check, plan);
   const queryParameters = new Set<string>();
   collectQueryParameters(check, queryParameters);
-  return { check, queryParameters: [...queryParameters] };
+  return { check, queryParameters: [...queryParameters], takesKeys: takes(check, 'api_key'), takesTokens: takes(check, 'jwt') };
 }
 
 /** The policy's checks, which are already in order (cheap refusals first), with the unchanging parts of their headers. */
-function readied(check: CompiledCheck): Check {
+function readied(check: CompiledCheck, plan: Plan): Check {
   switch (check.kind) {
     case 'all':
-      return { kind: 'all', of: check.of.map(readied) };
-    case 'any':
-      return { kind: 'any', of: check.of.map(readied) };
+      return { kind: 'all', of: check.of.map((inner) => readied(inner, plan)) };
+    case 'any': {
+      const of = check.of.map((inner) => readied(inner, plan));
+      const mixed = of.some((inner) => inner.kind === 'api_key') && of.some((inner) => inner.kind === 'jwt');
+      return { kind: 'any', of, mixed };
+    }
+    case 'jwt': {
+      const provider = plan.providers[check.provider];
+      if (provider === undefined) return { kind: 'unenforceable', what: 'jwt' };
+      return { kind: 'jwt', provider, algorithms: check.algorithms, rules: check.rules };
+    }
     case 'api_key':
       return { kind: 'api_key', scopes: check.scopes, queryParameter: check.queryParameter };
     case 'unenforceable':
@@ -75,6 +104,11 @@ function readied(check: CompiledCheck): Check {
       return { kind: 'rate_limit', id: check.id, rate: check.rate, burst: check.burst, by: check.by, header };
     }
   }
+}
+
+function takes(check: Check | null, kind: 'api_key' | 'jwt'): boolean {
+  if (check === null) return false;
+  return check.kind === 'all' || check.kind === 'any' ? check.of.some((inner) => takes(inner, kind)) : check.kind === kind;
 }
 
 function collectQueryParameters(check: Check | null, into: Set<string>): void {
