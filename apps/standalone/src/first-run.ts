@@ -36,6 +36,7 @@ export function saveContext(
     adminUrl(config),
     '--token-stdin',
     '--use',
+    '--replace',
   ];
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { env: env as NodeJS.ProcessEnv, stdio: ['pipe', 'ignore', 'pipe'] });
