@@ -1,5 +1,5 @@
 import type { Grant, KeyRecord } from '@fluxgate/policy';
-import { encodeKeyPayload, KEY_STATES, type KeyShelf } from '@fluxgate/protocol/sync';
+import { encodeKeyPayload, KEY_PAYLOAD_FIXED_BYTES, KEY_STATES, type KeyShelf } from '@fluxgate/protocol/sync';
 import type { KeyIndexHandles } from './handles.ts';
 import {
   CAPACITY,
@@ -28,7 +28,7 @@ const LOAD_MAX = 0.8;
 const LOAD_AFTER_GROWTH = 0.55;
 /** … and starts like this when the number of keys is known. */
 const LOAD_RESERVED = 0.7;
-const RECENT_NAMES_MAX = 4096;
+const RECENT_NAMES = 4096;
 
 /** Upper bounds; memory is reserved as address space and becomes real only where it is written. */
 export interface KeyIndexBounds {
@@ -79,8 +79,9 @@ export class KeyIndex implements KeyShelf {
   readonly #scratchWords = new Int32Array(4);
   readonly #scratchBytes = new Uint8Array(this.#scratchWords.buffer);
   readonly #free: number[] = [];
-  /** Versions of one credential share their name: the last few thousand credentials are remembered. */
-  readonly #recentNames = new Map<number, number>();
+  /** Versions of one credential share their name: the last few thousand credentials are remembered, by number modulo. */
+  readonly #recentCredentials = new Uint32Array(RECENT_NAMES);
+  readonly #recentNames = new Float64Array(RECENT_NAMES).fill(-1);
   #recordsUsed = 0;
   #heapUsed = 0;
   #size = 0;
@@ -131,14 +132,16 @@ export class KeyIndex implements KeyShelf {
     if (wanted > this.#capacity * LOAD_RESERVED) this.#rebuild(Math.ceil(wanted / LOAD_RESERVED));
   }
 
-  putKey(record: KeyRecord): string | null {
+  /** `payload`: the encoded record, if it is at hand; saves encoding the name. */
+  putKey(record: KeyRecord, payload?: Uint8Array): string | null {
     if (!this.#kid.pack(record.kid)) return 'the id is not a kid';
     let index = this.#find();
     if (index < 0 && this.#size >= this.#bounds.keysMax) return `no room for more than ${this.#bounds.keysMax} keys`;
     if (index < 0 && this.#size + 1 > this.#capacity * LOAD_MAX) {
       if (!this.#rebuild(Math.ceil((this.#size + 1) / LOAD_AFTER_GROWTH))) return 'no room for a larger table of keys';
     }
-    const name = this.#nameOffset(record, index);
+    const nameBytes = payload === undefined ? Buffer.from(record.name, 'utf8') : payload.subarray(KEY_PAYLOAD_FIXED_BYTES);
+    const name = this.#nameOffset(nameBytes, record.credential, index);
     if (name < 0) return 'no room for more names';
     const fresh = index < 0;
     if (fresh) {
@@ -240,19 +243,26 @@ export class KeyIndex implements KeyShelf {
   }
 
   /** Where the name stands already, or where it was put; −1 when the heap is full. */
-  #nameOffset(record: KeyRecord, index: number): number {
-    const name = Buffer.from(record.name, 'utf8');
-    const candidates = [
-      index < 0 ? undefined : this.#records.words[index * RECORD_WORDS + 10]! >>> 0,
-      this.#recentNames.get(record.credential),
-    ];
-    for (const at of candidates) if (at !== undefined && name.equals(this.#nameBytes(at))) return at;
+  #nameOffset(name: Uint8Array, credential: number, index: number): number {
+    if (index >= 0) {
+      const at = this.#records.words[index * RECORD_WORDS + 10]! >>> 0;
+      if (this.#isNameAt(at, name)) return at;
+    }
+    const recent = credential % RECENT_NAMES;
+    const known = this.#recentNames[recent]!;
+    if (known >= 0 && this.#recentCredentials[recent] === credential && this.#isNameAt(known, name)) return known;
     const at = this.#append(name, 2);
     if (at < 0) return at;
-    this.#recentNames.delete(record.credential);
-    this.#recentNames.set(record.credential, at);
-    if (this.#recentNames.size > RECENT_NAMES_MAX) this.#recentNames.delete(this.#recentNames.keys().next().value!);
+    this.#recentCredentials[recent] = credential;
+    this.#recentNames[recent] = at;
     return at;
+  }
+
+  #isNameAt(at: number, name: Uint8Array): boolean {
+    const heap = this.#heap.bytes;
+    if ((heap[at]! | (heap[at + 1]! << 8)) !== name.byteLength) return false;
+    for (let i = 0; i < name.byteLength; i++) if (heap[at + 2 + i] !== name[i]) return false;
+    return true;
   }
 
   #append(bytes: Uint8Array, lengthBytes: 2 | 4): number {
@@ -261,7 +271,9 @@ export class KeyIndex implements KeyShelf {
     if (room === 'full') return -1;
     const heap = this.#heap.bytes;
     for (let i = 0; i < lengthBytes; i++) heap[at + i] = bytes.byteLength >>> (8 * i);
-    heap.set(bytes, at + lengthBytes);
+    const to = at + lengthBytes;
+    if (bytes.byteLength > 64) heap.set(bytes, to);
+    else for (let i = 0; i < bytes.byteLength; i++) heap[to + i] = bytes[i]!; // a call into C++ costs more than a short name
     this.#heapUsed = at + lengthBytes + bytes.byteLength;
     if (room === 'grown') this.#layoutChanged();
     return at;
