@@ -12,7 +12,7 @@ const outdir = join(dir, 'dist');
 
 /** Entry points beside main.ts: files that become threads or processes of their own. */
 const entries: Record<string, string[]> = {
-  gateway: ['main', 'sync/thread', 'worker/thread'],
+  gateway: ['main', 'sync/thread', 'worker/thread', 'services/thread'],
   'control-plane': ['main'],
   fluxctl: ['main'],
   standalone: ['main', 'sample-upstream', 'follow-parent'],

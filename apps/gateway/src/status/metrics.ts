@@ -1,10 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { KeySetCount } from '../services/messages.ts';
 import type { SyncStatus } from '../sync/thread-messages.ts';
 import { LATENCY_BOUNDS_S, type WorkerReport } from '../worker/messages.ts';
 
 export interface Metrics {
   add(report: WorkerReport): void;
-  restarted(thread: 'sync' | 'worker'): void;
+  restarted(thread: 'sync' | 'worker' | 'services'): void;
+  /** Replaces what was told before. */
+  keySets(sets: readonly KeySetCount[]): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -99,6 +102,28 @@ export function createMetrics(version: string, startedMs: number, live: () => Li
     },
   });
 
+  let sets: readonly KeySetCount[] = [];
+  const perSet = (name: string, help: string, value: (set: KeySetCount) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['issuer'],
+      registers,
+      collect() {
+        this.reset();
+        for (const set of sets) {
+          const now = value(set);
+          if (now !== null) this.set({ issuer: set.issuer }, now);
+        }
+      },
+    });
+  perSet('fluxgate_jwks_keys', 'Usable keys of a token issuer', (set) => set.keys);
+  perSet('fluxgate_jwks_age_seconds', 'Time since the keys of a token issuer were fetched', (set) =>
+    set.ageMs === null ? null : set.ageMs / 1000,
+  );
+  perSet('fluxgate_jwks_fetches', 'Attempts to fetch the keys of a token issuer, since the thread started', (set) => set.fetches);
+  perSet('fluxgate_jwks_failures', 'Attempts that failed since the last that did not', (set) => set.failures);
+
   const latencies = new Map<string, { buckets: number[]; sumS: number }>();
   return {
     add(report) {
@@ -116,6 +141,9 @@ export function createMetrics(version: string, startedMs: number, live: () => Li
       }
     },
     restarted: (thread) => restarts.inc({ thread }),
+    keySets: (now) => {
+      sets = now;
+    },
     contentType: registry.contentType,
     text: async () => `${await registry.metrics()}${histogram(latencies)}`,
   };

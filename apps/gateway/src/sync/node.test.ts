@@ -82,6 +82,7 @@ function start(workers = 1) {
   let now = 1_000_000;
   let status: SyncStatus | null = null;
   let ready = 0;
+  const commands: string[] = [];
   const line = new FakeLine();
   const identity = Identity.open(dir, realm.token);
   const node = new SyncNode({
@@ -108,6 +109,7 @@ function start(workers = 1) {
     onReady: () => {
       ready += 1;
     },
+    onCommand: (command) => commands.push(command.name),
   });
   line.onDrop = (why) => node.onDown(why);
   const crew = Array.from({ length: workers }, () => new FakeWorker());

@@ -6,7 +6,14 @@ import type { Identity } from './identity.ts';
 import { LeaseDesk } from './leases.ts';
 import { type Change, NodeState } from './node-state.ts';
 import { beginSession, onFrame, onWelcome, type Position, type SessionState, type Step } from './session.ts';
-import type { FromWorker, LogMessage, SyncStatus, SyncThreadData } from './thread-messages.ts';
+import type {
+  CommandMessage,
+  CommandResultMessage,
+  FromWorker,
+  LogMessage,
+  SyncStatus,
+  SyncThreadData,
+} from './thread-messages.ts';
 import { UsageDesk } from './usage.ts';
 import { type WorkerPort, Workers } from './workers.ts';
 
@@ -30,6 +37,8 @@ export interface SyncNodeParts {
   readonly onStatus: (status: SyncStatus) => void;
   /** Once: the workers decide by the state from disk, or there is none. Time to connect. */
   readonly onReady: () => void;
+  /** Answered by `answer`, if the line lives so long. */
+  readonly onCommand: (command: CommandMessage) => void;
 }
 
 const QUARANTINE_TOLD_MAX = 100;
@@ -228,10 +237,17 @@ export class SyncNode {
       case 'lease_grant':
         this.#leases.onGrant(message);
         break;
+      case 'command':
+        this.#parts.onCommand({ t: 'command', id: message.id, name: message.name, args: message.args });
+        break;
       case 'usage_ack':
         this.#usage.acknowledged(message.seq);
         break;
     }
+  }
+
+  answer({ id, ok, body }: CommandResultMessage): void {
+    if (this.#isFollowing) this.#parts.line.send({ t: 'command_result', id, ok, body });
   }
 
   onBytes(bytes: Buffer): void {

@@ -49,7 +49,14 @@ export interface WorkerLeft {
 export interface Stop {
   readonly t: 'stop';
 }
-export type ToSync = WorkerJoined | WorkerLeft | Stop;
+/** Answer to a `CommandMessage`. `body` is JSON. */
+export interface CommandResultMessage {
+  readonly t: 'command-result';
+  readonly id: string;
+  readonly ok: boolean;
+  readonly body: unknown;
+}
+export type ToSync = WorkerJoined | WorkerLeft | Stop | CommandResultMessage;
 
 // ── sync → main ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +109,14 @@ export interface FatalMessage {
 export interface StoppedMessage {
   readonly t: 'stopped';
 }
-export type FromSync = StatusMessage | LogMessage | FatalMessage | StoppedMessage;
+/** The control plane asks the node for something that is not state (`jwks.status` …); answered by `CommandResultMessage`. */
+export interface CommandMessage {
+  readonly t: 'command';
+  readonly id: string;
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+export type FromSync = CommandMessage | StatusMessage | LogMessage | FatalMessage | StoppedMessage;
 
 // ── sync → worker ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

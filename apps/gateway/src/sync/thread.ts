@@ -66,6 +66,7 @@ async function run(data: SyncThreadData): Promise<void> {
     log,
     onStatus: (status) => tell({ t: 'status', status }),
     onReady: () => connect(),
+    onCommand: (command) => tell(command),
   });
   node.boot();
   node.second();
@@ -78,6 +79,9 @@ async function run(data: SyncThreadData): Promise<void> {
         break;
       case 'worker-left':
         node.leaveWorker(message.worker);
+        break;
+      case 'command-result':
+        node.answer(message);
         break;
       case 'stop':
         connecting = true;

@@ -34,6 +34,11 @@ export class SyncThread {
     this.#post({ t: 'worker-left', worker }, []);
   }
 
+  /** What came of a `command` message of the thread. */
+  answer(id: string, result: { readonly ok: boolean; readonly body: unknown }): void {
+    this.#post({ t: 'command-result', id, ...result }, []);
+  }
+
   /** Resolves when the thread has put its house in order, or after `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parseAddress } from '../access/address.ts';
-import type { Middleware, RouteSpec } from '../model.ts';
+import type { JwtSettings, Middleware, RouteSpec } from '../model.ts';
 import { type CompiledCheck, LimitIds, stableId } from './checks.ts';
 import { type CompiledRoute, compilePlan, DEFAULT_API_KEY_SETTINGS, type Plan } from './compile.ts';
 import {

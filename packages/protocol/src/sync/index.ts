@@ -33,6 +33,8 @@ export {
 } from './key-payload.ts';
 export {
   Ack,
+  Command,
+  CommandResult,
   FromNode,
   Goodbye,
   Hello,

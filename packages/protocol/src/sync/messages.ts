@@ -146,11 +146,31 @@ export type Usage = z.infer<typeof Usage>;
 export const UsageAck = z.object({ t: z.literal('usage_ack'), seq: count }).strict();
 export type UsageAck = z.infer<typeof UsageAck>;
 
+/** control plane → node: something that is no state, e.g. `jwks.status`. Answered by a command_result of the same id; a node that does not know the name says so. */
+export const Command = z
+  .object({
+    t: z.literal('command'),
+    id: z.string().min(1).max(64),
+    name: z
+      .string()
+      .regex(/^[a-z_]+(\.[a-z_]+)*$/)
+      .max(64),
+    args: z.record(z.string().max(64), z.json()),
+  })
+  .strict();
+export type Command = z.infer<typeof Command>;
+
+/** node → control plane. */
+export const CommandResult = z
+  .object({ t: z.literal('command_result'), id: z.string().min(1).max(64), ok: z.boolean(), body: z.json() })
+  .strict();
+export type CommandResult = z.infer<typeof CommandResult>;
+
 /** control plane → node before it closes. */
 export const Goodbye = z.object({ t: z.literal('goodbye'), reason: z.string(), retryAfterMs: count }).strict();
 export type Goodbye = z.infer<typeof Goodbye>;
 
-export const FromNode = z.discriminatedUnion('t', [Hello, Ack, LeaseRequest, LeaseReturn, Usage]);
+export const FromNode = z.discriminatedUnion('t', [Hello, Ack, LeaseRequest, LeaseReturn, Usage, CommandResult]);
 export type FromNode = z.infer<typeof FromNode>;
-export const ToNode = z.discriminatedUnion('t', [Welcome, Secrets, LeaseGrant, UsageAck, Goodbye]);
+export const ToNode = z.discriminatedUnion('t', [Welcome, Secrets, LeaseGrant, UsageAck, Command, Goodbye]);
 export type ToNode = z.infer<typeof ToNode>;
