@@ -1,4 +1,5 @@
 export { Admin, type AdminAnswer } from './admin.ts';
+export { type Certificate, hasOpenssl, makeCertificate } from './certificates.ts';
 export { app, type GatewayNode, type House, type HouseOptions, home, startHouse } from './house.ts';
 export { type LoadReport, startLoad } from './load.ts';
 export { createDatabase, postgresUrl } from './postgres.ts';

@@ -100,7 +100,7 @@ export class Exchange implements UpstreamUser, Timed {
       this.client.answer(this, decision);
       return;
     }
-    this.#bodyMax = Math.min(this.#bodyMax, decision.route.spec.bodyMaxBytes ?? this.#bodyMax);
+    this.#bodyMax = decision.route.bodyMaxBytes ?? this.#context.limits.bodyBytes;
     if (this.facts.bodyLength > this.#bodyMax) {
       const { code, because } = faultOf(FAULT.bodyLong);
       this.#refuse(code, because, decision.route);
@@ -342,6 +342,8 @@ export class Exchange implements UpstreamUser, Timed {
     const answer = cors.length === 0 ? refusal : { ...refusal, headers: [...refusal.headers, ...cors] };
     this.#dropUpstream();
     if (close) this.client.mustClose = true;
+    // What is recorded is what was answered, not what was meant before the upstream failed.
+    this.decision = answer;
     this.client.answer(this, answer);
   }
 

@@ -1,9 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import tls from 'node:tls';
 import { type Address, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
-import type { AnswerRefusal, Decide, Record as RecordExchange, Wire } from '../seam.ts';
+import type { AnswerRefusal, ClientCert, Decide, Record as RecordExchange, Wire } from '../seam.ts';
 import { ClientConnection } from './client-connection.ts';
 import { HeadScanner } from './head-scanner.ts';
 import { DEFAULT_LIMITS, type WireLimits } from './limits.ts';
@@ -39,23 +38,21 @@ export interface WireOptions {
   readonly authorities?: (reference: string) => string;
 }
 
-/** A certificate with its key, PEM; names it is for, the first of the list being the default. */
-export interface ServingCertificate {
-  readonly cert: string;
-  readonly key: string;
-  /** Lower-case host names, `*.example.com` for one label; empty: only as the default. */
-  readonly names: readonly string[];
-}
-
-export interface ListenOptions {
-  readonly tls?: readonly ServingCertificate[];
+/** Where a connection comes from, as whoever accepted it knows. */
+export interface Origin {
+  readonly scheme: 'http' | 'https';
+  /** null: what the socket says. Otherwise what a trusted proxy said. */
+  readonly source: Address | null;
+  readonly vpcEndpoint: string | null;
+  readonly clientCert: ClientCert | null;
 }
 
 /** What the engine offers beyond the seam. */
 export interface WireEngine extends Wire {
-  listen(port: number, host: string, options?: ListenOptions): Promise<number>;
-  /** New certificates for all TLS listeners; connections that are open keep theirs. */
-  setCertificates(certificates: readonly ServingCertificate[]): void;
+  /** Serves a connection that somebody else accepted (a listener with TLS or PROXY protocol); the wire owns it from here on. */
+  accept(socket: net.Socket, origin: Origin): void;
+  /** Whether a peer's word about a connection's source is believed. */
+  isTrusted(address: Address): boolean;
   /** Closes upgraded streams, e.g. of a revoked credential: code 4401 at the next frame boundary. Answers how many. */
   closeStreams(condemned: (stream: UpgradedStream) => boolean, code: number, reason: string): number;
   stats(): WireStats;
@@ -75,6 +72,11 @@ export interface WireStats {
 
 const TICK_MS = 50;
 const SWEEP_TICKS = 10;
+/** How every traffic socket is made, whoever listens. */
+export const SERVER_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+export const BACKLOG = 4096;
+/** A connection that came without TLS and without a proxy's word. */
+export const PLAIN: Origin = { scheme: 'http', source: null, vpcEndpoint: null, clientCert: null };
 const NOWHERE: Address = [0, 0, 0, 0];
 const fileAuthorities = (reference: string): string => readFileSync(reference.replace(/^file:/, ''), 'utf8');
 const systemResolve: Resolve = (host) => lookup(host, { all: true });
@@ -96,7 +98,11 @@ export function createWire(options: WireOptions): WireEngine {
     names: requestNames(plan.identityHeaders),
     trustedProxies: plan.trustedProxies,
     trace,
-    bodyBytesMax: plan.settings.limits?.bodyBytes ?? limits.bodyBytes,
+    // Before the route is known only what no route takes can be refused.
+    bodyBytesMax: plan.routes.reduce(
+      (most, route) => Math.max(most, route.bodyMaxBytes ?? 0),
+      plan.settings.limits?.bodyBytes ?? limits.bodyBytes,
+    ),
     head: { ...limits, headBytes: plan.settings.limits?.headBytes ?? limits.headBytes },
   });
   const context: WireContext = {
@@ -130,37 +136,17 @@ export function createWire(options: WireOptions): WireEngine {
   timer.unref();
 
   const servers: net.Server[] = [];
-  const tlsServers: tls.Server[] = [];
-  const accept = (socket: net.Socket, scheme: 'http' | 'https'): void => {
+  const accept = (socket: net.Socket, origin: Origin): void => {
     if (clients.size >= limits.clients || context.draining) {
       socket.destroy();
       return;
     }
-    const address = parseAddress(socket.remoteAddress ?? '') ?? NOWHERE;
+    const address = origin.source ?? parseAddress(socket.remoteAddress ?? '') ?? NOWHERE;
+    const { scheme, vpcEndpoint, clientCert } = origin;
     const trusted = context.read.trustedProxies.has(address);
-    clients.add(
-      new ClientConnection(
-        socket,
-        { address, text: formatAddress(address), scheme, vpcEndpoint: null, clientCert: null, trusted },
-        context,
-        forget,
-      ),
-    );
+    const peer = { address, text: formatAddress(address), scheme, vpcEndpoint, clientCert, trusted };
+    clients.add(new ClientConnection(socket, peer, context, forget));
   };
-  const serverOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
-
-  const createServer = (listen: ListenOptions): net.Server => {
-    if (listen.tls === undefined) return net.createServer(serverOptions, (socket) => accept(socket, 'http'));
-    const server = tls.createServer(
-      { ...serverOptions, ALPNProtocols: ['http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: limits.headMs },
-      (socket) => accept(socket, 'https'),
-    );
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    serve(server, listen.tls);
-    tlsServers.push(server);
-    return server;
-  };
-
   return {
     setPlan(plan) {
       context.read = readContext(plan);
@@ -168,21 +154,21 @@ export function createWire(options: WireOptions): WireEngine {
       upstreams.setPlan(plan);
     },
 
-    listen(port, host, listen = {}) {
-      const server = createServer(listen);
+    accept,
+
+    isTrusted: (address) => context.read.trustedProxies.has(address),
+
+    listen(port, host) {
+      const server = net.createServer(SERVER_OPTIONS, (socket) => accept(socket, PLAIN));
       servers.push(server);
       return new Promise((resolve, reject) => {
         server.once('error', reject);
-        server.listen({ port, host, backlog: 4096, reusePort: options.reusePort ?? true }, () => {
+        server.listen({ port, host, backlog: BACKLOG, reusePort: options.reusePort ?? true }, () => {
           server.off('error', reject);
           server.on('error', onFault);
           resolve((server.address() as net.AddressInfo).port);
         });
       });
-    },
-
-    setCertificates(certificates) {
-      for (const server of tlsServers) serve(server, certificates);
     },
 
     closeStreams: (condemned, code, reason) => upgraded.closeWhere(condemned, code, reason),
@@ -200,12 +186,4 @@ export function createWire(options: WireOptions): WireEngine {
       clearInterval(timer);
     },
   };
-}
-
-/** The first certificate answers whoever names no other. */
-function serve(server: tls.Server, certificates: readonly ServingCertificate[]): void {
-  const [first, ...others] = certificates;
-  if (first === undefined) throw new Error('a TLS listener needs a certificate');
-  server.setSecureContext({ cert: first.cert, key: first.key, minVersion: 'TLSv1.2' });
-  for (const one of others) for (const name of one.names) server.addContext(name, { cert: one.cert, key: one.key });
 }

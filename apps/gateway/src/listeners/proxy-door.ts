@@ -9,37 +9,28 @@ export interface Proxied {
 }
 
 /**
- * Takes the PROXY header off a fresh connection. `done` gets the connection paused, with what the client sent behind the header put
- * back; or nothing, when the connection was closed because the header was malformed, late, or never came.
+ * Takes the PROXY header off a fresh connection. `done` finds the connection paused, with what the client sent behind the header put
+ * back. It is not called when the connection was closed because the header was malformed, late, or never came.
  */
-export function readProxied(
-  socket: Socket,
-  mode: ProxyMode,
-  timeoutMs: number,
-  done: (proxied: Proxied) => void,
-  refused: (why: string) => void,
-): void {
+export function readProxied(socket: Socket, mode: ProxyMode, timeoutMs: number, done: (proxied: Proxied) => void): void {
   let held: Buffer | null = null;
-  const timer = setTimeout(() => end('no PROXY header in time'), timeoutMs);
+  const timer = setTimeout(end, timeoutMs);
   timer.unref();
   const leave = (): void => {
     clearTimeout(timer);
-    socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
+    socket.off('data', onData).off('end', end).off('close', end).off('error', end);
   };
-  function end(why: string): void {
+  function end(): void {
     leave();
     socket.on('error', () => {});
     socket.destroy();
-    refused(why);
   }
-  // A balancer that only looks whether the port is open closes without a word: nothing to tell.
-  const onEnd = (): void => end(held === null ? '' : 'the connection ended inside the PROXY header');
   const onData = (chunk: Buffer): void => {
     held = held === null ? chunk : Buffer.concat([held, chunk]);
     const reading = readProxyHeader(held, held.length, mode);
     if (reading.kind === 'more') return;
     if (reading.kind === 'bad') {
-      end(reading.why);
+      end();
       return;
     }
     leave();
@@ -47,5 +38,5 @@ export function readProxied(
     if (held.length > reading.length) socket.unshift(held.subarray(reading.length));
     done(reading);
   };
-  socket.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
+  socket.on('data', onData).on('end', end).on('close', end).on('error', end);
 }

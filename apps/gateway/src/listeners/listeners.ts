@@ -1,0 +1,114 @@
+import { type Listener as ListenerSpec, PLAIN_LISTENER, splitListenAddress } from '@fluxgate/policy';
+import { type ListenerParts, type ListenerState, OpenListener } from './listener.ts';
+
+export interface ListenersParts extends ListenerParts {
+  /** Told whenever something about a listener is different. */
+  readonly onChange: (states: readonly ListenerState[]) => void;
+}
+
+const WILDCARDS = new Set(['0.0.0.0', '::']);
+
+/**
+ * All addresses of one worker: the one that the node was started with, and those of the configuration. A change opens and closes only
+ * what differs; a listener that fails stops no other, and is tried again with every look at the files.
+ */
+export class Listeners {
+  readonly #parts: ListenersParts;
+  readonly #open = new Map<string, OpenListener>();
+  #own: OpenListener | null = null;
+  #ownHost = '';
+  #ownPort = 0;
+  #wanted: readonly ListenerSpec[] = [];
+  #closed = false;
+  /** Changes are made one after the other: a plan may come while another is still being opened. */
+  #turn: Promise<void> = Promise.resolve();
+  #told = '';
+
+  constructor(parts: ListenersParts) {
+    this.#parts = parts;
+  }
+
+  /** The address that the node was started with; rejects if it cannot be had. Resolves with its port. */
+  async openOwn(port: number, host: string): Promise<number> {
+    const own = this.#newOwn(host, port);
+    await own.open();
+    this.#own = own;
+    this.#ownHost = host;
+    this.#ownPort = own.boundPort ?? port;
+    return this.#ownPort;
+  }
+
+  apply(specs: readonly ListenerSpec[]): Promise<void> {
+    this.#wanted = specs;
+    this.#turn = this.#turn.then(() => this.#apply());
+    return this.#turn;
+  }
+
+  /** SIGHUP (`force`), or time to look whether files have changed. */
+  refresh(force: boolean): void {
+    for (const one of this.#open.values()) one.refresh(force);
+    this.#turn = this.#turn.then(() => this.#apply());
+  }
+
+  /** No further connections. */
+  close(): void {
+    this.#closed = true;
+    this.#own?.close();
+    for (const one of this.#open.values()) one.close();
+  }
+
+  get states(): readonly ListenerState[] {
+    return [...this.#open.values()].map((one) => one.state);
+  }
+
+  async #apply(): Promise<void> {
+    if (this.#closed) return;
+    const wanted = new Map(this.#wanted.map((spec) => [spec.address, spec]));
+    for (const [address, one] of this.#open) {
+      if (wanted.has(address)) continue;
+      one.close();
+      this.#open.delete(address);
+    }
+    for (const [address, spec] of wanted) {
+      const one = this.#open.get(address);
+      if (one !== undefined && JSON.stringify(one.spec) !== JSON.stringify(spec)) one.change(spec);
+      else if (one === undefined) {
+        const at = splitListenAddress(address); // judged before; nothing is opened for what cannot be read
+        if (at !== null) this.#open.set(address, new OpenListener(at.host, at.port, spec, this.#parts));
+      }
+    }
+    await this.#settleOwn();
+    await Promise.all([...this.#open.values()].map((one) => one.open().catch(() => {}))); // its state tells
+    const states = this.states;
+    const text = JSON.stringify(states);
+    if (text === this.#told) return;
+    this.#told = text;
+    this.#parts.onChange(states);
+  }
+
+  /** A configured listener on the node's own port takes its place: two on one port would share its connections. */
+  async #settleOwn(): Promise<void> {
+    if (this.#ownPort === 0) return;
+    const covered = [...this.#open.values()].some(
+      (one) =>
+        one.port === this.#ownPort && (one.host === this.#ownHost || WILDCARDS.has(one.host) || WILDCARDS.has(this.#ownHost)),
+    );
+    if (covered) {
+      this.#own?.close();
+      this.#own = null;
+    } else if (this.#own === null) {
+      const own = this.#newOwn(this.#ownHost, this.#ownPort);
+      await own.open().then(
+        () => {
+          this.#own = own;
+        },
+        () => {}, // tried again with the next look
+      );
+    }
+  }
+
+  #newOwn(host: string, port: number): OpenListener {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return new OpenListener(host, port, { address, tls: [], ...PLAIN_LISTENER }, this.#parts);
+  }
+}
