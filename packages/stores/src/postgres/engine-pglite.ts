@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { PGlite, type PGliteInterface, type Transaction } from '@electric-sql/pglite';
+import { PGlite, type PGliteInterface, type Transaction, types } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { CannotOpen } from '../ports/faults.ts';
 import type { SqlDriverAdapterFactory } from './client.ts';
@@ -8,10 +8,13 @@ import { lockDirectory } from './directory-lock.ts';
 import { DurableNodeFS, durableStartParams } from './durable-node-fs.ts';
 import type { Engine, Sql, SqlValue } from './engine.ts';
 
+/** `\x…` to bytes by native code: PGlite's own parser goes digit by digit. */
+const PARSERS = { [types.BYTEA]: (text: string) => Buffer.from(text.slice(2), 'hex') };
+
 function sqlOver(client: PGliteInterface | Transaction): Sql {
   return {
     async query<Row extends object>(text: string, params: readonly SqlValue[] = []) {
-      const result = await client.query<Row>(text, [...params]);
+      const result = await client.query<Row>(text, [...params], { parsers: PARSERS });
       return result.rows;
     },
   };

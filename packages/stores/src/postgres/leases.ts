@@ -57,7 +57,13 @@ export function createLeaseAuthority(engine: Engine, clock: () => number, newLea
         // An ended or unknown key, or no such limit on it: nothing to hand out, now or later.
         if (place === null) return nothing({ limit: 0 }, 0, true, null);
         if ('otherWindowEndsAtMs' in place) return nothing(place, 0, false, place.otherWindowEndsAtMs - nowMs);
-        const remainingMs = place.endsAtMs === null ? null : Math.max(0, place.endsAtMs - nowMs);
+        // A node whose clock is behind still counts in the window that has just ended: its tokens live as long as the tolerance.
+        const remainingMs =
+          place.endsAtMs === null
+            ? null
+            : place.endsAtMs > nowMs
+              ? place.endsAtMs - nowMs
+              : Math.max(0, place.endsAtMs + SKEW_MS - nowMs);
         const left = await place.left();
         const size = Math.min(
           demand.want,

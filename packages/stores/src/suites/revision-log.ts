@@ -216,6 +216,24 @@ export function revisionLogSuite(engine: TestEngine): void {
       expect((await db.head('sole')).revision).toBe(10);
     }, 60_000);
 
+    test('a snapshot of many and of large entities is whole, in order, and names every byte', async () => {
+      await makeRealm(db, 'large');
+      await db.prisma.$executeRaw`INSERT INTO entity (realm, kind, id, payload, hash, revision)
+        SELECT 'large', 6, 'k' || i, convert_to('payload ' || i, 'UTF8'), ''::bytea, 1 FROM generate_series(1, 25000) AS i`;
+      await db.prisma.$executeRaw`INSERT INTO entity (realm, kind, id, payload, hash, revision)
+        SELECT 'large', 4, 'ünï ' || i, decode(repeat('ab', 1000000), 'hex'), ''::bytea, 1 FROM generate_series(1, 30) AS i`;
+      const { records } = await db.snapshot('large');
+      expect(records).toHaveLength(25_030);
+      expect(
+        records
+          .slice(0, 30)
+          .every(({ kind, payload }) => kind === 4 && payload?.byteLength === 1_000_000 && payload[999_999] === 0xab),
+      ).toBe(true);
+      const keys = new Map(records.slice(30).map(({ id, payload }) => [id, Buffer.from(payload ?? []).toString()]));
+      expect(keys.size).toBe(25_000);
+      expect([...keys].every(([id, payload]) => payload === `payload ${id.slice(1)}`)).toBe(true);
+    }, 60_000);
+
     test('a reader who is behind the kept log is sent to a snapshot', async () => {
       await makeRealm(db, 'kept');
       for (let i = 0; i < 5; i++) await write(db, 'kept', [put(4, `r${i}`, 'x')]);
