@@ -1,5 +1,6 @@
 import type { RealmConfig, RouteSpec, Settings, TierSpec, UpstreamSpec } from '@fluxgate/policy';
 import { emptyConfig } from '@fluxgate/protocol/config';
+import { decodeConfigEntity, ENTITY, jsonPayload } from '@fluxgate/protocol/sync';
 import type { Reader } from '@fluxgate/stores/postgres';
 
 /** Kinds of rows in config_object. Settings and tiers are one object each, under the empty name. */
@@ -16,9 +17,9 @@ export async function readRealmConfig(tx: Reader, realm: string): Promise<RealmC
   const rows = await tx.configObject.findMany({
     where: { realm, kind: { not: CONFIG_KINDS.oauth2Client } },
     orderBy: [{ createdAt: 'asc' }, { name: 'asc' }],
-    select: { kind: true, spec: true },
+    select: { kind: true, name: true, spec: true },
   });
-  const of = (kind: string): unknown[] => rows.filter((row) => row.kind === kind).map(({ spec }) => spec);
+  const of = (kind: string): unknown[] => rows.filter((row) => row.kind === kind).map(completed);
   const empty = emptyConfig();
   return {
     settings: { ...empty.settings, ...(of(CONFIG_KINDS.settings)[0] as Partial<Settings> | undefined) },
@@ -26,6 +27,13 @@ export async function readRealmConfig(tx: Reader, realm: string): Promise<RealmC
     upstreams: of(CONFIG_KINDS.upstream) as UpstreamSpec[],
     routes: of(CONFIG_KINDS.route) as RouteSpec[],
   };
+}
+
+/** A row that an earlier version wrote, with what this version knows besides: the reader of nodes fills in the same. */
+function completed({ kind, name, spec }: { readonly kind: string; readonly name: string; readonly spec: unknown }): unknown {
+  const number = kind in ENTITY ? ENTITY[kind as keyof typeof ENTITY] : null;
+  const read = number === null ? null : decodeConfigEntity(number, name, jsonPayload(spec));
+  return read?.ok === true ? read.value.value : spec;
 }
 
 /** Only what key operations need of it. */

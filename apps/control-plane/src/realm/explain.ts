@@ -2,6 +2,7 @@ import {
   type CompiledCheck,
   type CompiledRoute,
   canonicalTarget,
+  changedPath,
   formatRate,
   type Plan,
   REFUSALS,
@@ -90,7 +91,9 @@ export function explainRequest(plan: Plan, method: string, url: string, givenHos
   const steps: Step[] = [read, { stage: 'match', verdict: 'pass', detail: `route ${route.name} (${route.spec.prefix})` }];
   if (route.check === null) steps.push({ stage: 'authenticate', verdict: 'skip', detail: 'auth: none, the route is open' });
   else steps.push(...stepOf(route.check));
-  if (route.refuses === null) steps.push({ stage: 'forward', verdict: 'pass', detail: `to ${upstreamOf(route)}` });
+  const change = route.requestTransform?.path ?? null;
+  const as = change === null ? '' : ` as ${changedPath(canonical.path, change)}`;
+  if (route.refuses === null) steps.push({ stage: 'forward', verdict: 'pass', detail: `to ${upstreamOf(route)}${as}` });
   else steps.push({ stage: 'forward', verdict: 'refuse', detail: REFUSALS[route.refuses].sentence });
   return {
     ...found,
