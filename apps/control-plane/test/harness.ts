@@ -12,6 +12,7 @@ import type { Door } from '../src/door.ts';
 import { createApp } from '../src/http/app.ts';
 import { createFailureLimit } from '../src/http/failures.ts';
 import { createMetrics } from '../src/http/metrics.ts';
+import { createTokenUse } from '../src/http/token-use.ts';
 import { createLog } from '../src/log.ts';
 import { handlers } from '../src/operations/index.ts';
 import type { Nodes, Services } from '../src/services.ts';
@@ -276,7 +277,14 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
     version: '0.0.0-test',
   };
   const failures = createFailureLimit();
-  const app = createApp(services, { handlers, failures, validateResponses: true, stopping: () => plane.stopping, secure: false });
+  const app = createApp(services, {
+    handlers,
+    failures,
+    tokenUse: createTokenUse(services),
+    validateResponses: true,
+    stopping: () => plane.stopping,
+    secure: false,
+  });
   const server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const close = async (): Promise<void> => {

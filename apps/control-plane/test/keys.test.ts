@@ -123,7 +123,7 @@ test('keys are listed newest first, page by page, none twice and none missing', 
   while (cursor !== null) {
     const page: Page<Key> = (await tenant.get<Page<Key>>(`/v1/keys?limit=3${cursor === '' ? '' : `&cursor=${cursor}`}`)).body;
     names.push(...page.items.map(({ name }) => name));
-    cursor = page.nextCursor;
+    cursor = page.nextCursor ?? null;
   }
   expect(names).toEqual(['k6', 'k5', 'k4', 'k3', 'k2', 'k1', 'k0']);
   for (const bad of ['nonsense', Buffer.from('["auditList",1,"x"]').toString('base64url'), 'W10']) {
@@ -154,6 +154,28 @@ test('keys are found by part of name, owner, id, kid and last four, and filtered
   expect(await list('state=active')).toEqual(['billing-export']);
   expect(await list(`expiringWithinMs=${91 * dayMs}`)).toEqual(['billing-export']);
   expect(await list(`expiringWithinMs=${dayMs}`)).toEqual([]);
+});
+
+test('a filter by state pages without gaps', async () => {
+  const tenant = await plane.newRealm();
+  for (let index = 0; index < 9; index += 1) await generate(tenant, { name: `p${index}` });
+  for (const index of [1, 2, 5, 8]) await tenant.post(`/v1/keys/p${index}/revoke`);
+  for (const [state, expected] of [
+    ['active', ['p7', 'p6', 'p4', 'p3', 'p0']],
+    ['revoked', ['p8', 'p5', 'p2', 'p1']],
+    ['expired', []],
+  ] as const) {
+    const names: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page: Page<Key> = (
+        await tenant.get<Page<Key>>(`/v1/keys?limit=2&state=${state}${cursor === '' ? '' : `&cursor=${cursor}`}`)
+      ).body;
+      names.push(...page.items.map(({ name }) => name));
+      cursor = page.nextCursor ?? null;
+    }
+    expect([state, names]).toEqual([state, expected]);
+  }
 });
 
 test('rotation keeps the old version until its grace ends, by the clock alone', async () => {

@@ -22,7 +22,7 @@ import {
   ticketFor,
 } from './idempotency.ts';
 import { parseInput, timeoutMs } from './parse.ts';
-import { touchToken } from './token-use.ts';
+import type { TokenUse } from './token-use.ts';
 import { within } from './within.ts';
 
 /** A token look-up that takes longer than this means that the database is away. */
@@ -32,6 +32,7 @@ const OPERATION_MS = 20_000;
 export interface AdapterOptions {
   readonly handlers: Handlers;
   readonly failures: FailureLimit;
+  readonly tokenUse: TokenUse;
   /** Answers are checked against the operation's schema before they leave: for tests. */
   readonly validateResponses: boolean;
 }
@@ -40,7 +41,7 @@ type Next = { readonly who: Identity; readonly address: string };
 const address = (request: Request): string => request.socket.remoteAddress ?? 'unknown';
 
 /** Request id, then who asks: everything before a body is read. */
-export function authenticate(services: Services, operation: Operation, { failures }: AdapterOptions): RequestHandler {
+export function authenticate(services: Services, operation: Operation, { failures, tokenUse }: AdapterOptions): RequestHandler {
   return async (request, response, next) => {
     const from = address(request);
     const nowMs = services.door.nowMs();
@@ -73,7 +74,7 @@ export function authenticate(services: Services, operation: Operation, { failure
       sendProblem(response, refusal, response.locals['requestId'] as string);
       return;
     }
-    touchToken(services, who.kid, nowMs);
+    tokenUse.note(who.kid, nowMs);
     response.locals['next'] = { who, address: from } satisfies Next;
     next();
   };
@@ -174,7 +175,8 @@ async function run<Id extends OperationId>(
   } as unknown as Call<Id>;
   let result: object | Problem;
   try {
-    result = await within(OPERATION_MS + (call.waitMs ?? 0), handler(call, services));
+    const outcome = operation.method === 'GET' ? 'not_done' : 'unknown';
+    result = await within(OPERATION_MS + (call.waitMs ?? 0), handler(call, services), outcome);
   } catch (error) {
     if (!(error instanceof KeyTaken) || replayable === null) throw error;
     const first = await findReply(services, replayable);

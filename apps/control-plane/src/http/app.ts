@@ -1,4 +1,5 @@
 import { type Operation, type OperationId, openApiDocument, operations } from '@fluxgate/protocol/admin';
+import { classifyDatabaseError } from '@fluxgate/stores/postgres';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import { type Problem, problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -160,6 +161,11 @@ function addHealth(app: Express, services: Services, options: AppOptions): void 
   });
 }
 
+function outage(error: unknown): string {
+  const classified = classifyDatabaseError(error);
+  return classified instanceof Error ? classified.message : 'unknown';
+}
+
 function onError(services: Services): ErrorRequestHandler {
   return (error, _request, response, _next) => {
     const known = bodyProblem(error);
@@ -167,8 +173,9 @@ function onError(services: Services): ErrorRequestHandler {
       return sendProblem(response, problem('invalid_request', 'the path holds a broken percent-escape', null), idOf(response));
     }
     const refusal = known ?? faultProblem(error);
-    if (known === null)
-      services.log[refusal.problem === 'internal' ? 'error' : 'warn']({ requestId: idOf(response), err: error }, refusal.detail);
+    // An outage is one line; a fault is told with where it happened.
+    if (refusal.problem === 'internal') services.log.error({ requestId: idOf(response), err: error }, refusal.detail);
+    else if (known === null) services.log.warn({ requestId: idOf(response), why: outage(error) }, refusal.detail);
     if (response.headersSent) return void response.destroy();
     sendProblem(response, refusal, idOf(response));
   };

@@ -5,6 +5,7 @@ import type { Door } from '../door.ts';
 import { createApp } from '../http/app.ts';
 import { createFailureLimit } from '../http/failures.ts';
 import { createMetrics } from '../http/metrics.ts';
+import { createTokenUse } from '../http/token-use.ts';
 import { createHub } from '../hub/index.ts';
 import { startJobs } from '../jobs/schedule.ts';
 import type { Log } from '../log.ts';
@@ -49,7 +50,8 @@ export async function serve(
       random: (count) => door.randomBytes(count),
       log,
     });
-    undo.push(() => hub.close());
+    const closeHub = (): Promise<void> => hub.close();
+    undo.push(closeHub);
     const metrics = createMetrics(version, () => hub.connected);
     const services: Services = {
       db,
@@ -70,12 +72,14 @@ export async function serve(
     const app = createApp(services, {
       handlers,
       failures: createFailureLimit(),
+      tokenUse: createTokenUse(services),
       validateResponses: false,
       stopping: () => stopping,
       secure: config.tls !== null,
     });
     const listening = await listen(app, config, (server) => hub.attach(server));
-    undo.push(() => listening.close(DRAIN_MS));
+    // Together: a server does not end while a node's socket is open, and the hub is the one who sends nodes away.
+    undo.splice(undo.indexOf(closeHub), 1, () => Promise.all([listening.close(DRAIN_MS), hub.close()]));
     const jobs = startJobs(services);
     undo.push(() => jobs.stop());
     log.info({ host: config.adminHost, port: listening.port, database: db.engine, version }, 'the control plane is ready');
