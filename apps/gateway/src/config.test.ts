@@ -32,6 +32,7 @@ test('three settings are enough, the rest has defaults', () => {
     statusPort: 8082,
     drainMs: 10_000,
     staleAfterMs: null,
+    tlsDir: '/tmp/x/tls',
     accessLog: 'refusals',
     realm: 'live',
   });

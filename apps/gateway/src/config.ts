@@ -1,4 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
 import { parseDuration } from '@fluxgate/policy';
 import { parseNodeToken } from '@fluxgate/protocol/sync';
 import { parse as parseYaml } from 'yaml';
@@ -20,6 +21,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLog;
   readonly drainMs: number;
+  /** Where TLS certificates and keys lie that the configuration names. */
+  readonly tlsDir: string;
   /** null: a node judges by its last state, however old. */
   readonly staleAfterMs: number | null;
 }
@@ -183,6 +186,15 @@ export const settings = {
   },
   FLUXGATE_STALE_AFTER: {
     yaml: 'stale_after',
+  FLUXGATE_TLS_DIR: {
+    yaml: 'tls_dir',
+    purpose:
+      'Directory of the certificates and keys that `listeners` and `upstreams` name by `file:`; nothing outside it is read. Looked at every 2 s, at once on SIGHUP',
+    fallback: null,
+    shown: '`tls` in the data directory',
+    required: false,
+    read: any,
+  },
     purpose:
       'Refuse keys with 503 `stale_state` when the control plane has not vouched for the state for so long (`5m`), unless `fallback_action: last_known`. Unset: any age will do',
     fallback: null,
@@ -354,6 +366,7 @@ function readToken(
   problems: ConfigProblem[],
 ): { readonly text: string; readonly realm: string } | null {
   const remedy = 'make one with `fluxctl nodes token create` and name its file in FLUXGATE_NODE_TOKEN_FILE';
+      tlsDir: get('FLUXGATE_TLS_DIR') ?? join(dataDir, 'tls'),
   if (given !== null && file !== null) {
     problems.push({
       name: 'FLUXGATE_NODE_TOKEN',

@@ -117,7 +117,7 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', () => stop('SIGTERM', 143));
   process.on('SIGINT', () => stop('SIGINT', 130));
-  process.on('SIGHUP', () => node.log.info('SIGHUP: nothing to reload, what this node does comes from the control plane'));
+  process.on('SIGHUP', () => node.reload());
 }
 
 await main();

@@ -34,6 +34,8 @@ export interface RunningNode {
   readiness(): Readiness;
   /** Takes no more requests, lets those in progress end, gives leases back, flushes usage. */
   stop(why: string): Promise<void>;
+  /** Reads certificates and keys anew, changed or not; no connection is dropped. */
+  reload(): void;
 }
 
 export interface CannotListen {
@@ -72,6 +74,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       listeningPort: crew.port,
       draining,
       nowMs: nowMs(),
+      listeners: crew.listeners,
     });
 
   const sync = new SyncThread({
@@ -120,9 +123,24 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     else if (message.t === 'fatal') parts.onFatal(message.why, message.remedy);
   }
 
+  const told = new Map<string, string>();
+  /** Each listener is told of once per change, not once per worker. */
+  function onListeners(): void {
+    const states = crew.listeners;
+    for (const address of [...told.keys()]) if (!states.some((one) => one.address === address)) told.delete(address);
+    for (const one of states) {
+      const text = JSON.stringify(one);
+      if (told.get(one.address) === text) continue;
+      told.set(one.address, text);
+      if (one.why === null) log.info({ listener: one.address, state: one.state }, 'a listener of the configuration');
+      else log.warn({ listener: one.address, state: one.state, why: one.why }, 'a listener of the configuration needs attention');
+    }
+  }
+
   function onReport(report: WorkerReport): void {
     metrics.add(report);
     for (const line of report.accessLines) {
+      tlsDir: config.tlsDir,
       const { time, ...fields } = line;
       log.info({ access: { at: new Date(time).toISOString(), ...fields } }, 'request');
     }
@@ -134,6 +152,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
 
   const status = createStatusServer({ readiness: ready, metrics });
   const abandon = async (failure: CannotListen): Promise<CannotListen> => {
+    onListeners,
     await Promise.all([crew.terminate(), sync.stop(0)]);
     status.close();
     return failure;
@@ -185,3 +204,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
 function cannotListen(name: string, host: string, port: number, code = 'UNKNOWN'): CannotListen {
   return { name, host, port, code };
 }
+    reload() {
+      log.info('TLS files are read anew');
+      crew.reload();
+    },

@@ -23,9 +23,10 @@ export class RealmHub {
   readonly #lane: SecretsLane;
   readonly #options: HubOptions;
   #advancing: Promise<void> | null = null;
-  #again = false;
+  #next: Promise<void> | null = null;
   #epochAtMs = Number.NEGATIVE_INFINITY;
   #corrupt = false;
+  #ringUnreadable = false;
 
   private constructor(feed: Feed, lane: SecretsLane, options: HubOptions) {
     this.realm = feed.realm;
@@ -46,22 +47,23 @@ export class RealmHub {
     for (const watcher of this.watchers) watcher();
   }
 
-  /** Brings the feed to the head and lets every node catch up. Calls that come while one runs are served by one more run. */
-  async advance(): Promise<void> {
-    if (this.#advancing !== null) {
-      this.#again = true;
-      return this.#advancing;
-    }
-    this.#advancing = this.#advanceOnce();
-    try {
-      await this.#advancing;
-    } finally {
+  /** Brings the feed to the head and lets every node catch up. What was committed before the call is seen when it resolves. */
+  advance(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    if (this.#advancing === null) return this.#run();
+    // The running one may have read the head before the caller's commit.
+    this.#next = this.#advancing.then(() => {
+      this.#next = null;
+      return this.#run();
+    });
+    return this.#next;
+  }
+
+  #run(): Promise<void> {
+    this.#advancing = this.#advanceOnce().finally(() => {
       this.#advancing = null;
-    }
-    if (this.#again) {
-      this.#again = false;
-      await this.advance();
-    }
+    });
+    return this.#advancing;
   }
 
   async #advanceOnce(): Promise<void> {
@@ -168,7 +170,10 @@ export class RealmHub {
         'sync: a node has a history that the database does not know: was a backup restored?',
       );
       // In the same epoch a node never goes back, so it could not be led anywhere.
-      const begun = await this.#beginEpoch(`node ${session.name} has revision ${hello.revision} of another history`);
+      const begun = await this.#beginEpoch(
+        `node ${session.name} has revision ${hello.revision} of another history`,
+        hello.revision > head.revision ? hello.revision : null,
+      );
       if (begun) await this.advance(); // sees the new epoch and sends all nodes away
       session.close(begun ? 'new_epoch' : 'lie', begun ? 100 : EPOCH_PAUSE_MS);
       return null;
@@ -180,7 +185,8 @@ export class RealmHub {
     return plan;
   }
 
-  async #beginEpoch(why: string): Promise<boolean> {
+  /** `ahead`: only if the log ends before this revision, as the table itself says. False: not now, or not needed. */
+  async #beginEpoch(why: string, ahead: number | null = null): Promise<boolean> {
     const { db, clock, log } = this.#options;
     const nowMs = clock();
     if (nowMs - this.#epochAtMs < EPOCH_PAUSE_MS) return false;
@@ -188,7 +194,8 @@ export class RealmHub {
     const before = this.feed.head.epoch;
     const after = newEpoch(nowMs);
     const { value } = await db.write(this.realm, HUB, async (tx) => {
-      const { count } = await tx.realm.updateMany({ where: { name: this.realm, epoch: before }, data: { epoch: after } });
+      const stillSo = { name: this.realm, epoch: before, ...(ahead === null ? {} : { revision: { lt: ahead } }) };
+      const { count } = await tx.realm.updateMany({ where: stillSo, data: { epoch: after } });
       const audit =
         count === 0 ? [] : [{ action: 'sync.new_epoch', target: `realm/${this.realm}`, before, after: { epoch: after, why } }];
       return { value: count === 1, records: [], summary: [], audit };

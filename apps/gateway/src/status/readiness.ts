@@ -1,3 +1,4 @@
+import type { ListenerState } from '../listeners/listener.ts';
 import type { SyncStatus } from '../sync/thread-messages.ts';
 
 export interface ReadinessInput {
@@ -5,6 +6,7 @@ export interface ReadinessInput {
   readonly workersServing: number;
   readonly workersWanted: number;
   readonly listeningPort: number | null;
+  readonly listeners: readonly ListenerState[];
   readonly draining: boolean;
   readonly nowMs: number;
 }
@@ -22,6 +24,8 @@ export interface Readiness {
   readonly keys: number;
   readonly workers: { readonly serving: number; readonly wanted: number };
   readonly port: number | null;
+  /** Those of the configuration. One that cannot serve is told here and makes the node no less ready for the others. */
+  readonly listeners: readonly ListenerState[];
   readonly quarantined: SyncStatus['quarantined'];
   readonly trouble: string | null;
 }
@@ -50,6 +54,7 @@ export function readiness(input: ReadinessInput): Readiness {
     keys: status?.keys ?? 0,
     workers: { serving: input.workersServing, wanted: input.workersWanted },
     port: input.listeningPort,
+    listeners: input.listeners,
     quarantined: status?.quarantined ?? [],
     trouble: status?.trouble ?? null,
   };

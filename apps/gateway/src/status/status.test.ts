@@ -26,7 +26,15 @@ const live: SyncStatus = {
   frames: { applied: 2, refused: 1 },
   leases: { requested: 4, granted: 3, exhausted: 1, unavailable: 0 },
 };
-const serving = { status: live, workersServing: 2, workersWanted: 2, listeningPort: 8080, draining: false, nowMs: NOW_MS };
+const serving = {
+  status: live,
+  workersServing: 2,
+  workersWanted: 2,
+  listeningPort: 8080,
+  listeners: [],
+  draining: false,
+  nowMs: NOW_MS,
+};
 
 test('a node is ready with a state and one worker, and says why when it is not', () => {
   expect(readiness(serving)).toMatchObject({

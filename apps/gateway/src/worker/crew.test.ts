@@ -22,7 +22,16 @@ function crewOf(count: number, host = '127.0.0.1') {
   const parts: CrewParts = {
     entry: new URL(`data:text/javascript,${encodeURIComponent(script)}`),
     count,
-    data: { realm: 'live', host, reusePort: true, rates: noMemory, leases: noMemory, accessLog: 'off', staleAfterMs: null },
+    data: {
+      realm: 'live',
+      host,
+      reusePort: true,
+      rates: noMemory,
+      leases: noMemory,
+      accessLog: 'off',
+      staleAfterMs: null,
+      tlsDir: '/nowhere',
+    },
     nowMs: () => Date.now(),
     join: (worker, port) => {
       told.push(`join ${worker}`);

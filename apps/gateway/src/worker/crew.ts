@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { ListenerState } from '../listeners/listener.ts';
 import { Backoff } from './backoff.ts';
 import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from './messages.ts';
 
@@ -16,6 +17,8 @@ export interface CrewParts {
 }
 
 interface ListenFailure {
+  /** Something about the configured listeners of a worker is different; see `listeners`. */
+  readonly onListeners?: () => void;
   readonly code: string;
   readonly message: string;
 }
@@ -30,6 +33,7 @@ interface Member {
 }
 
 /** The request workers: started, kept alive, drained. */
+  listeners: readonly ListenerState[];
 export class Crew {
   readonly #parts: CrewParts;
   readonly #members: Member[] = [];
@@ -58,6 +62,22 @@ export class Crew {
   /** The first worker finds out whether the port can be had (0: which one it is), then the others share it. */
   async start(port: number): Promise<{ readonly port: number } | ListenFailure> {
     this.#port = port;
+  /** The configured listeners over all workers: one that is not well in one of them is not well. */
+  get listeners(): readonly ListenerState[] {
+    const worst = new Map<string, ListenerState>();
+    for (const { listeners } of this.#members)
+      for (const one of listeners) {
+        const other = worst.get(one.address);
+        if (other === undefined || (other.why === null && one.why !== null)) worst.set(one.address, one);
+      }
+    return [...worst.values()];
+  }
+
+  /** Certificates and keys are read anew by every worker. */
+  reload(): void {
+    for (const member of this.#members) this.#post(member, { t: 'reload' }, []);
+  }
+
     const first = await this.#add(0);
     if ('code' in first) return first;
     const others = await Promise.all(Array.from({ length: this.#parts.count - 1 }, (_, i) => this.#add(i + 1)));
@@ -113,6 +133,7 @@ export class Crew {
     member.thread = thread;
     this.#parts.join(member.number, port2);
     let why = 'it ended';
+      listeners: [],
     thread.on('message', (message: FromWorkerThread) => {
       this.#hear(member, message);
       if (message.t === 'listening') settled({ port: message.port });
@@ -127,7 +148,7 @@ export class Crew {
     });
     thread.on('exit', () => {
       settled({ code: 'EXITED', message: why });
-      Object.assign(member, { thread: null, listening: false, serving: false });
+      Object.assign(member, { thread: null, listening: false, serving: false, listeners: [] });
       this.#parts.leave(member.number);
       if (this.#draining) return this.#checkDrained();
       const waitMs = member.backoff.after(this.#parts.nowMs() - startedMs);
@@ -171,4 +192,8 @@ export class Crew {
   #post(member: Member, message: ToWorkerThread, transfer: MessagePort[]): void {
     member.thread?.postMessage(message, transfer);
   }
+      case 'listeners':
+        member.listeners = message.states;
+        this.#parts.onListeners?.();
+        break;
 }

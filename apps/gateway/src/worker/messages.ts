@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { AccessLog } from '../config.ts';
+import type { ListenerState } from '../listeners/listener.ts';
 import type { LeaseHandles, RateHandles } from '../memory/handles.ts';
 
 /** What main and a request worker say to each other. What the worker and the sync thread say: `sync/thread-messages.ts`. */
@@ -17,9 +18,14 @@ export interface WorkerData {
   readonly staleAfterMs: number | null;
 }
 
+  /** Directory of the node's own TLS files; references of the configuration never leave it. */
+  readonly tlsDir: string;
 export type ToWorkerThread =
   /** The sync thread was restarted: talk to the new one. */
-  { readonly t: 'sync'; readonly port: MessagePort } | { readonly t: 'drain'; readonly deadlineMs: number };
+  | { readonly t: 'sync'; readonly port: MessagePort }
+  /** Read TLS files anew, changed or not. */
+  | { readonly t: 'reload' }
+  | { readonly t: 'drain'; readonly deadlineMs: number };
 
 export type FromWorkerThread =
   | { readonly t: 'listening'; readonly port: number }
@@ -33,6 +39,8 @@ export type FromWorkerThread =
       readonly event: string;
       readonly fields: Readonly<Record<string, string | number>>;
     }
+  /** All configured listeners, whenever one of them is different. */
+  | { readonly t: 'listeners'; readonly states: readonly ListenerState[] }
   | { readonly t: 'drained' };
 
 /** What a worker counted since its last report. */

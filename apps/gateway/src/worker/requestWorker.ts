@@ -1,6 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { compilePlan, EMPTY_SETTINGS, type RealmConfig } from '@fluxgate/policy';
 import { createWire } from '../http/wire.ts';
+import { Listeners } from '../listeners/listeners.ts';
+import { TlsFiles } from '../listeners/tls-files.ts';
+import { monotonicClock } from '../memory/clock.ts';
 import { attachKeyIndex, attachLeases, attachRates } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
@@ -33,6 +36,10 @@ const USAGE_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1000;
 
 /**
+/** How soon a new certificate in the TLS directory is served; SIGHUP does it at once. */
+const TLS_FILES_EVERY_MS = 2000;
+const HANDSHAKE_MS = 10_000;
+const PROXY_HEADER_MS = 3000;
  * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic from the first moment
  * (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
  */
@@ -59,6 +66,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     random: world.random,
     clock: world,
     reusePort: data.reusePort,
+  const files = new TlsFiles(data.tlsDir);
   });
 
   function onSync(message: ToWorker): void {
@@ -67,6 +75,19 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
         pipeline.setIndex(attachKeyIndex(message.handles));
         break;
       case 'peppers':
+    authorities: (reference) => {
+      const reading = files.read(reference);
+      if (!reading.ok) throw new Error(reading.why);
+      return reading.pem;
+    },
+  });
+  const listeners = new Listeners({
+    door: wire,
+    files,
+    reusePort: data.reusePort,
+    handshakeMs: HANDSHAKE_MS,
+    proxyHeaderMs: PROXY_HEADER_MS,
+    onChange: (states) => tell({ t: 'listeners', states }),
         pipeline.setPeppers(pepperRing(message.peppers));
         break;
       case 'link':
@@ -86,6 +107,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
       const plan = compilePlan(JSON.parse(message.config) as RealmConfig);
       wire.setPlan(plan);
       pipeline.setPlan(plan);
+      void listeners.apply(plan.settings.listeners);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
@@ -105,6 +127,8 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
 
   main.on('message', (message: ToWorkerThread) => {
     if (message.t === 'sync') return link.attach(message.port);
+    if (message.t === 'reload') return listeners.refresh(true);
+    listeners.close();
     wire
       .drain(message.deadlineMs)
       .catch((error: unknown) => tell({ t: 'log', level: 'error', event: 'drain failed', fields: { error: String(error) } }))
@@ -119,9 +143,10 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   world.every(REPORT_EVERY_MS, report).unref();
 
   try {
-    tell({ t: 'listening', port: await wire.listen(data.port, data.host) });
+    tell({ t: 'listening', port: await listeners.openOwn(data.port, data.host) });
   } catch (error) {
     const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
     tell({ t: 'cannot-listen', code, message });
   }
 }
+  world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();

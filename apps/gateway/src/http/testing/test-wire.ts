@@ -52,7 +52,6 @@ export const planFor = (upstream: UpstreamSpec, trustedProxies: readonly string[
         labels: {},
         owner: null,
         ...route,
-        ...PLAIN_ROUTE,
       },
     ],
   } satisfies RealmConfig);
