@@ -25,6 +25,8 @@ export interface Config {
   readonly tlsDir: string;
   /** null: a node judges by its last state, however old. */
   readonly staleAfterMs: number | null;
+  readonly jwksCoolDownMs: number;
+  readonly jwksStaleMs: number;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -184,8 +186,6 @@ export const settings = {
     required: false,
     read: any,
   },
-  FLUXGATE_STALE_AFTER: {
-    yaml: 'stale_after',
   FLUXGATE_TLS_DIR: {
     yaml: 'tls_dir',
     purpose:
@@ -195,6 +195,8 @@ export const settings = {
     required: false,
     read: any,
   },
+  FLUXGATE_STALE_AFTER: {
+    yaml: 'stale_after',
     purpose:
       'Refuse keys with 503 `stale_state` when the control plane has not vouched for the state for so long (`5m`), unless `fallback_action: last_known`. Unset: any age will do',
     fallback: null,
@@ -205,6 +207,20 @@ export const settings = {
     yaml: 'drain',
     purpose: 'How long requests in progress may take to finish at a stop',
     fallback: '10s',
+    required: false,
+    read: duration,
+  },
+  FLUXGATE_JWKS_COOL_DOWN: {
+    yaml: 'jwks_cool_down',
+    purpose: 'Tokens that name an unknown key make the node ask their issuer at most once in this time',
+    fallback: '10s',
+    required: false,
+    read: duration,
+  },
+  FLUXGATE_JWKS_STALE: {
+    yaml: 'jwks_stale',
+    purpose: 'How long the keys of an issuer that cannot be reached are used; then its tokens get 503 `keys_unavailable`',
+    fallback: '24h',
     required: false,
     read: duration,
   },
@@ -350,7 +366,10 @@ export function readConfig(
       logLevel: (get('FLUXGATE_LOG_LEVEL') ?? 'info') as LogLevel,
       accessLog: (get('FLUXGATE_ACCESS_LOG') ?? 'refusals') as AccessLog,
       drainMs: Number(get('FLUXGATE_DRAIN')),
+      tlsDir: get('FLUXGATE_TLS_DIR') ?? join(dataDir, 'tls'),
       staleAfterMs: stale === null ? null : Number(stale),
+      jwksCoolDownMs: Number(get('FLUXGATE_JWKS_COOL_DOWN')),
+      jwksStaleMs: Number(get('FLUXGATE_JWKS_STALE')),
     }),
   };
 }
@@ -366,7 +385,6 @@ function readToken(
   problems: ConfigProblem[],
 ): { readonly text: string; readonly realm: string } | null {
   const remedy = 'make one with `fluxctl nodes token create` and name its file in FLUXGATE_NODE_TOKEN_FILE';
-      tlsDir: get('FLUXGATE_TLS_DIR') ?? join(dataDir, 'tls'),
   if (given !== null && file !== null) {
     problems.push({
       name: 'FLUXGATE_NODE_TOKEN',

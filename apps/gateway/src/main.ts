@@ -94,6 +94,7 @@ async function main(): Promise<void> {
     bootId: randomUUID(),
     syncEntry: new URL('./sync-thread.js', import.meta.url),
     workerEntry: new URL('./worker-thread.js', import.meta.url),
+    servicesEntry: new URL('./services-thread.js', import.meta.url),
     leases: createLeaseMemory(seed(), monotonicClock()()),
     rates: createRateMemory(seed()),
     sharesPorts: process.platform === 'linux' || process.platform === 'freebsd',

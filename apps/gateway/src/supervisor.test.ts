@@ -64,6 +64,7 @@ async function start(over: Record<string, string> = {}): Promise<RunningNode | C
     bootId: 'boot-for-test',
     syncEntry: new URL('./worker/test-threads/sync-stub.ts', import.meta.url),
     workerEntry: new URL('./worker/thread.ts', import.meta.url),
+    servicesEntry: new URL('./services/thread.ts', import.meta.url),
     leases: createLeaseMemory([3, 4], monotonicClock()()),
     rates: createRateMemory([1, 2]),
     sharesPorts: true,
@@ -118,6 +119,17 @@ test('a request with a key reaches the upstream with its true identity only, one
   expect(metrics).toContain('fluxgate_requests_total{route="/closed",status="4xx",code="invalid_api_key"} 1\n');
   expect(lines.join('')).not.toContain(key.secret);
   expect((await fetch(`http://127.0.0.1:${node.statusPort}/readyz`)).status).toBe(200);
+});
+
+test('a request whose upstream is away is recorded as what it was answered with', async () => {
+  const node = await started();
+  upstream.close();
+  upstream.closeAllConnections();
+  const answer = await ask(node, key.text);
+  expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([502, 'upstream_unreachable']);
+  await until(() => lines.some((line) => line.includes('"code":"upstream_unreachable"')));
+  const metrics = await (await fetch(`http://127.0.0.1:${node.statusPort}/metrics`)).text();
+  expect(metrics).toContain('fluxgate_requests_total{route="/closed",status="5xx",code="upstream_unreachable"} 1\n');
 });
 
 test('the sync thread may die: requests go on, and its successor serves the same workers', async () => {

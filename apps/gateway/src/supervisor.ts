@@ -4,9 +4,10 @@ import { createLog, type Log } from './status/log.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type Readiness, readiness } from './status/readiness.ts';
 import { createStatusServer, listen } from './status/server.ts';
-import type { FromSync } from './sync/thread-messages.ts';
+import type { CommandMessage, FromSync } from './sync/thread-messages.ts';
 import { Crew } from './worker/crew.ts';
 import type { WorkerReport } from './worker/messages.ts';
+import { ServicesThread } from './worker/servicesThread.ts';
 import { SyncThread } from './worker/syncThread.ts';
 
 export interface NodeParts {
@@ -16,6 +17,7 @@ export interface NodeParts {
   readonly bootId: string;
   readonly syncEntry: URL;
   readonly workerEntry: URL;
+  readonly servicesEntry: URL;
   /** Made here and not in the sync thread, so that counts outlive it. */
   readonly leases: LeaseHandles;
   readonly rates: RateHandles;
@@ -32,10 +34,10 @@ export interface RunningNode {
   readonly port: number;
   readonly statusPort: number;
   readiness(): Readiness;
-  /** Takes no more requests, lets those in progress end, gives leases back, flushes usage. */
-  stop(why: string): Promise<void>;
   /** Reads certificates and keys anew, changed or not; no connection is dropped. */
   reload(): void;
+  /** Takes no more requests, lets those in progress end, gives leases back, flushes usage. */
+  stop(why: string): Promise<void>;
 }
 
 export interface CannotListen {
@@ -72,9 +74,9 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       workersServing: crew.serving,
       workersWanted: crew.wanted,
       listeningPort: crew.port,
+      listeners: crew.listeners,
       draining,
       nowMs: nowMs(),
-      listeners: crew.listeners,
     });
 
   const sync = new SyncThread({
@@ -98,6 +100,21 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     },
     onDeath: (why, retryInMs) => log.error({ why, retryInMs }, 'the sync thread died; requests are judged by the last state'),
   });
+  const services = new ServicesThread({
+    entry: parts.servicesEntry,
+    data: { dataDir: config.dataDir, coolDownMs: config.jwksCoolDownMs, staleMs: config.jwksStaleMs },
+    nowMs,
+    onMessage: (message) => {
+      if (message.t === 'log') log[message.level](message.fields, message.event);
+      else if (message.t === 'key-sets') metrics.keySets(message.sets);
+    },
+    onRestart: () => {
+      metrics.restarted('services');
+      crew.reconnectServices();
+    },
+    onDeath: (why, retryInMs) =>
+      log.error({ why, retryInMs }, 'the services thread died; tokens are judged by the keys that are known'),
+  });
   const crew = new Crew({
     entry: parts.workerEntry,
     count: workers,
@@ -109,18 +126,25 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       leases: parts.leases,
       accessLog: config.accessLog,
       staleAfterMs: config.staleAfterMs,
+      tlsDir: config.tlsDir,
     },
     nowMs,
     join: (worker, channel) => sync.join(worker, channel),
-    leave: (worker) => sync.leave(worker),
+    joinServices: (worker, channel) => services.join(worker, channel),
+    leave: (worker) => {
+      sync.leave(worker);
+      services.leave(worker);
+    },
     onReport,
     onLog: (level, event, fields) => log[level](fields, event),
     onRestart: () => metrics.restarted('worker'),
+    onListeners,
   });
 
   function onSync(message: FromSync): void {
     if (message.t === 'log') log[message.level](message.fields, message.event);
     else if (message.t === 'fatal') parts.onFatal(message.why, message.remedy);
+    else if (message.t === 'command') void answer(message);
   }
 
   const told = new Map<string, string>();
@@ -137,10 +161,13 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     }
   }
 
+  async function answer({ id, name, args }: CommandMessage): Promise<void> {
+    sync.answer(id, await services.command(id, name, args));
+  }
+
   function onReport(report: WorkerReport): void {
     metrics.add(report);
     for (const line of report.accessLines) {
-      tlsDir: config.tlsDir,
       const { time, ...fields } = line;
       log.info({ access: { at: new Date(time).toISOString(), ...fields } }, 'request');
     }
@@ -152,8 +179,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
 
   const status = createStatusServer({ readiness: ready, metrics });
   const abandon = async (failure: CannotListen): Promise<CannotListen> => {
-    onListeners,
-    await Promise.all([crew.terminate(), sync.stop(0)]);
+    await Promise.all([crew.terminate(), sync.stop(0), services.stop()]);
     status.close();
     return failure;
   };
@@ -188,12 +214,17 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     port,
     statusPort,
     readiness: ready,
+    reload() {
+      log.info('TLS files are read anew');
+      crew.reload();
+    },
     async stop(why) {
       draining = true;
       log.info({ why, deadlineMs: config.drainMs }, 'stopping: requests in progress may finish');
       await crew.drain(config.drainMs);
       await sync.stop(SYNC_STOP_MS);
       await crew.terminate();
+      await services.stop();
       status.close();
       status.closeAllConnections();
       log.info('stopped');
@@ -204,7 +235,3 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
 function cannotListen(name: string, host: string, port: number, code = 'UNKNOWN'): CannotListen {
   return { name, host, port, code };
 }
-    reload() {
-      log.info('TLS files are read anew');
-      crew.reload();
-    },

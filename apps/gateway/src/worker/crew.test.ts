@@ -37,6 +37,7 @@ function crewOf(count: number, host = '127.0.0.1') {
       told.push(`join ${worker}`);
       port.close();
     },
+    joinServices: (_worker, port) => port.close(),
     leave: (worker) => told.push(`leave ${worker}`),
     onReport: () => {},
     onLog: (_level, event, fields) => told.push(`${event}: ${String(fields['why']).split('\n')[0]}`),

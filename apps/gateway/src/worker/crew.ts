@@ -6,19 +6,22 @@ import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from 
 export interface CrewParts {
   readonly entry: URL;
   readonly count: number;
-  readonly data: Omit<WorkerData, 'worker' | 'port' | 'sync'>;
+  readonly data: Omit<WorkerData, 'worker' | 'port' | 'sync' | 'services'>;
   readonly nowMs: () => number;
   /** The other end of a worker's channel goes to the sync thread. */
   readonly join: (worker: number, port: MessagePort) => void;
+  /** The same for the services thread. */
+  readonly joinServices: (worker: number, port: MessagePort) => void;
+  /** To both threads. */
   readonly leave: (worker: number) => void;
   readonly onReport: (report: WorkerReport) => void;
   readonly onLog: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string | number>>) => void;
   readonly onRestart: () => void;
+  /** Something about the configured listeners of a worker is different; see `listeners`. */
+  readonly onListeners?: () => void;
 }
 
 interface ListenFailure {
-  /** Something about the configured listeners of a worker is different; see `listeners`. */
-  readonly onListeners?: () => void;
   readonly code: string;
   readonly message: string;
 }
@@ -30,10 +33,10 @@ interface Member {
   listening: boolean;
   serving: boolean;
   drained: boolean;
+  listeners: readonly ListenerState[];
 }
 
 /** The request workers: started, kept alive, drained. */
-  listeners: readonly ListenerState[];
 export class Crew {
   readonly #parts: CrewParts;
   readonly #members: Member[] = [];
@@ -59,9 +62,6 @@ export class Crew {
     return this.#parts.count;
   }
 
-  /** The first worker finds out whether the port can be had (0: which one it is), then the others share it. */
-  async start(port: number): Promise<{ readonly port: number } | ListenFailure> {
-    this.#port = port;
   /** The configured listeners over all workers: one that is not well in one of them is not well. */
   get listeners(): readonly ListenerState[] {
     const worst = new Map<string, ListenerState>();
@@ -78,6 +78,9 @@ export class Crew {
     for (const member of this.#members) this.#post(member, { t: 'reload' }, []);
   }
 
+  /** The first worker finds out whether the port can be had (0: which one it is), then the others share it. */
+  async start(port: number): Promise<{ readonly port: number } | ListenFailure> {
+    this.#port = port;
     const first = await this.#add(0);
     if ('code' in first) return first;
     const others = await Promise.all(Array.from({ length: this.#parts.count - 1 }, (_, i) => this.#add(i + 1)));
@@ -91,6 +94,16 @@ export class Crew {
       const { port1, port2 } = new MessageChannel();
       this.#post(member, { t: 'sync', port: port1 }, [port1]);
       this.#parts.join(member.number, port2);
+    }
+  }
+
+  /** After the services thread was replaced. */
+  reconnectServices(): void {
+    for (const member of this.#members) {
+      if (member.thread === null) continue;
+      const { port1, port2 } = new MessageChannel();
+      this.#post(member, { t: 'services', port: port1 }, [port1]);
+      this.#parts.joinServices(member.number, port2);
     }
   }
 
@@ -120,6 +133,7 @@ export class Crew {
       listening: false,
       serving: false,
       drained: false,
+      listeners: [],
     };
     this.#members.push(member);
     return new Promise((resolve) => this.#spawn(member, resolve));
@@ -127,13 +141,21 @@ export class Crew {
 
   #spawn(member: Member, settled: (result: { readonly port: number } | ListenFailure) => void): void {
     const startedMs = this.#parts.nowMs();
-    const { port1, port2 } = new MessageChannel();
-    const workerData: WorkerData = { ...this.#parts.data, worker: member.number, port: this.#port, sync: port1 };
-    const thread = new Worker(this.#parts.entry, { workerData, transferList: [port1], name: `worker-${member.number}` });
+    const sync = new MessageChannel();
+    const services = new MessageChannel();
+    const workerData: WorkerData = {
+      ...this.#parts.data,
+      worker: member.number,
+      port: this.#port,
+      sync: sync.port1,
+      services: services.port1,
+    };
+    const transferList = [sync.port1, services.port1];
+    const thread = new Worker(this.#parts.entry, { workerData, transferList, name: `worker-${member.number}` });
     member.thread = thread;
-    this.#parts.join(member.number, port2);
+    this.#parts.join(member.number, sync.port2);
+    this.#parts.joinServices(member.number, services.port2);
     let why = 'it ended';
-      listeners: [],
     thread.on('message', (message: FromWorkerThread) => {
       this.#hear(member, message);
       if (message.t === 'listening') settled({ port: message.port });
@@ -170,6 +192,10 @@ export class Crew {
       case 'serving':
         member.serving = true;
         break;
+      case 'listeners':
+        member.listeners = message.states;
+        this.#parts.onListeners?.();
+        break;
       case 'report':
         this.#parts.onReport(message.report);
         break;
@@ -192,8 +218,4 @@ export class Crew {
   #post(member: Member, message: ToWorkerThread, transfer: MessagePort[]): void {
     member.thread?.postMessage(message, transfer);
   }
-      case 'listeners':
-        member.listeners = message.states;
-        this.#parts.onListeners?.();
-        break;
 }

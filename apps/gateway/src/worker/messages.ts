@@ -14,15 +14,19 @@ export interface WorkerData {
   readonly rates: RateHandles;
   readonly leases: LeaseHandles;
   readonly sync: MessagePort;
+  /** To the services thread; messages: `services/messages.ts`. */
+  readonly services: MessagePort;
   readonly accessLog: AccessLog;
   readonly staleAfterMs: number | null;
-}
-
   /** Directory of the node's own TLS files; references of the configuration never leave it. */
   readonly tlsDir: string;
+}
+
 export type ToWorkerThread =
   /** The sync thread was restarted: talk to the new one. */
   | { readonly t: 'sync'; readonly port: MessagePort }
+  /** Likewise the services thread. */
+  | { readonly t: 'services'; readonly port: MessagePort }
   /** Read TLS files anew, changed or not. */
   | { readonly t: 'reload' }
   | { readonly t: 'drain'; readonly deadlineMs: number };
@@ -32,6 +36,8 @@ export type FromWorkerThread =
   | { readonly t: 'cannot-listen'; readonly code: string; readonly message: string }
   /** `serving`: index and plan are there. */
   | { readonly t: 'serving'; readonly revision: number }
+  /** All configured listeners, whenever one of them is different. */
+  | { readonly t: 'listeners'; readonly states: readonly ListenerState[] }
   | { readonly t: 'report'; readonly report: WorkerReport }
   | {
       readonly t: 'log';
@@ -39,8 +45,6 @@ export type FromWorkerThread =
       readonly event: string;
       readonly fields: Readonly<Record<string, string | number>>;
     }
-  /** All configured listeners, whenever one of them is different. */
-  | { readonly t: 'listeners'; readonly states: readonly ListenerState[] }
   | { readonly t: 'drained' };
 
 /** What a worker counted since its last report. */

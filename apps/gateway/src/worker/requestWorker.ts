@@ -9,6 +9,8 @@ import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
 import { UsageBook } from '../pipeline/usageBook.ts';
 import type { PlanMessage, ToWorker } from '../sync/thread-messages.ts';
+import { ServicesLink } from '../tokens/servicesLink.ts';
+import { TokenDesk } from '../tokens/tokenDesk.ts';
 import type { FromWorkerThread, ToWorkerThread, WorkerData } from './messages.ts';
 import { Meter } from './meter.ts';
 import { SyncLink, usageEntries } from './syncLink.ts';
@@ -34,12 +36,12 @@ const NOTHING: RealmConfig = {
 };
 const USAGE_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1000;
-
-/**
 /** How soon a new certificate in the TLS directory is served; SIGHUP does it at once. */
 const TLS_FILES_EVERY_MS = 2000;
 const HANDSHAKE_MS = 10_000;
 const PROXY_HEADER_MS = 3000;
+
+/**
  * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic from the first moment
  * (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
  */
@@ -48,16 +50,23 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   const usage = new UsageBook();
   const meter = new Meter(data.accessLog, world.nowMs);
   const link = new SyncLink(onSync, (run, ms) => world.after(ms, run));
+  const services = new ServicesLink((keys) => tokens.setKeys(keys), world.after);
+  const tokens: TokenDesk = new TokenDesk({
+    monotonicMs: monotonicClock(),
+    ask: (provider, kid) => services.ask(provider, kid),
+  });
   const pipeline = createPipeline({
     realm: data.realm,
     counters: attachRates(data.rates, data.worker),
     leases: attachLeases(data.leases, (subject) => link.send({ t: 'prefetch', subject })),
     leaseClient: link,
     usage,
+    tokens,
     now: world.nowMs,
     staleAfterMs: data.staleAfterMs,
     onLoss: (limit, did) => meter.lost(limit, did),
   });
+  const files = new TlsFiles(data.tlsDir);
   const wire = createWire({
     decide: pipeline.decide,
     answerRefusal: pipeline.answerRefusal,
@@ -66,15 +75,6 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     random: world.random,
     clock: world,
     reusePort: data.reusePort,
-  const files = new TlsFiles(data.tlsDir);
-  });
-
-  function onSync(message: ToWorker): void {
-    switch (message.t) {
-      case 'index':
-        pipeline.setIndex(attachKeyIndex(message.handles));
-        break;
-      case 'peppers':
     authorities: (reference) => {
       const reading = files.read(reference);
       if (!reading.ok) throw new Error(reading.why);
@@ -88,6 +88,14 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     handshakeMs: HANDSHAKE_MS,
     proxyHeaderMs: PROXY_HEADER_MS,
     onChange: (states) => tell({ t: 'listeners', states }),
+  });
+
+  function onSync(message: ToWorker): void {
+    switch (message.t) {
+      case 'index':
+        pipeline.setIndex(attachKeyIndex(message.handles));
+        break;
+      case 'peppers':
         pipeline.setPeppers(pepperRing(message.peppers));
         break;
       case 'link':
@@ -107,6 +115,8 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
       const plan = compilePlan(JSON.parse(message.config) as RealmConfig);
       wire.setPlan(plan);
       pipeline.setPlan(plan);
+      tokens.setPlan(plan);
+      services.setProviders(plan.providers);
       void listeners.apply(plan.settings.listeners);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -127,6 +137,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
 
   main.on('message', (message: ToWorkerThread) => {
     if (message.t === 'sync') return link.attach(message.port);
+    if (message.t === 'services') return services.attach(message.port);
     if (message.t === 'reload') return listeners.refresh(true);
     listeners.close();
     wire
@@ -139,8 +150,10 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
       });
   });
   link.attach(data.sync);
+  services.attach(data.services);
   world.every(USAGE_EVERY_MS, reportUsage).unref();
   world.every(REPORT_EVERY_MS, report).unref();
+  world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
 
   try {
     tell({ t: 'listening', port: await listeners.openOwn(data.port, data.host) });
@@ -149,4 +162,3 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     tell({ t: 'cannot-listen', code, message });
   }
 }
-  world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
