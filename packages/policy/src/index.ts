@@ -65,6 +65,24 @@ export { type OriginReading, readOrigin } from './edges/origins.ts';
 export { formatSize, parseSize } from './edges/sizes.ts';
 export { type CompiledHeaders, type CompiledRequest, changedPath, type PathChange } from './edges/transform.ts';
 export { EMPTY_SETTINGS } from './empty.ts';
+export {
+  DEFAULT_KEYRING_TIMES,
+  foundKeyring,
+  isKeyringRefusal,
+  type Keyring,
+  type KeyringRefusal,
+  type KeyringStep,
+  type KeyringTimes,
+  nextStep,
+  promotableAtMs,
+  promote,
+  published,
+  type RingKey,
+  replaceNow,
+  retirableAtMs,
+  retire,
+  stage,
+} from './issuance/keyring.ts';
 export { type GcraVerdict, gcra } from './limits/gcra.ts';
 export { type RateLimitField, type RatePolicyField, rateLimit, rateLimitPolicy, retryAfter } from './limits/headers.ts';
 export { leaseSize } from './limits/lease.ts';
