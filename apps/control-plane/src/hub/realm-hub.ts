@@ -71,7 +71,10 @@ export class RealmHub {
     try {
       const result = await this.feed.advance();
       if (result.kind === 'broken_off') {
-        if (result.regressed && (await this.#beginEpoch('the log of the database went back (a backup was restored)'))) {
+        if (
+          result.regressed &&
+          (await this.#beginEpoch('the log of the database went back (a backup was restored)')) === 'begun'
+        ) {
           await this.feed.advance();
         }
         this.sendAway('new_epoch');
@@ -111,11 +114,16 @@ export class RealmHub {
   async refreshSecrets(): Promise<void> {
     try {
       await this.#lane.refresh();
+      this.#ringUnreadable = false;
     } catch (error) {
-      this.#options.log.error(
-        { err: error, realm: this.realm },
-        'sync: the pepper ring cannot be read; nodes keep the one they have',
-      );
+      // Said once, tried again at each sweep.
+      if (!this.#ringUnreadable) {
+        this.#options.log.error(
+          { err: error, realm: this.realm },
+          'sync: the pepper ring cannot be read; nodes keep the one they have',
+        );
+      }
+      this.#ringUnreadable = true;
     }
     for (const session of this.sessions) if (session.live) this.#sendSecrets(session);
   }
@@ -174,8 +182,9 @@ export class RealmHub {
         `node ${session.name} has revision ${hello.revision} of another history`,
         hello.revision > head.revision ? hello.revision : null,
       );
-      if (begun) await this.advance(); // sees the new epoch and sends all nodes away
-      session.close(begun ? 'new_epoch' : 'lie', begun ? 100 : EPOCH_PAUSE_MS);
+      await this.advance(); // a new epoch sends all nodes away
+      if (begun === 'paused') session.close('lie', EPOCH_PAUSE_MS);
+      else session.close(begun === 'begun' ? 'new_epoch' : 'unavailable', 100);
       return null;
     }
     if (plan === 'none' && hello.digest !== null && hello.digest !== Buffer.from(head.stateDigest).toString('hex')) {
@@ -185,12 +194,11 @@ export class RealmHub {
     return plan;
   }
 
-  /** `ahead`: only if the log ends before this revision, as the table itself says. False: not now, or not needed. */
-  async #beginEpoch(why: string, ahead: number | null = null): Promise<boolean> {
+  /** `ahead`: only if the log ends before this revision, as the table itself says. `paused`: one began a moment ago. */
+  async #beginEpoch(why: string, ahead: number | null = null): Promise<'begun' | 'not_needed' | 'paused'> {
     const { db, clock, log } = this.#options;
     const nowMs = clock();
-    if (nowMs - this.#epochAtMs < EPOCH_PAUSE_MS) return false;
-    this.#epochAtMs = nowMs;
+    if (nowMs - this.#epochAtMs < EPOCH_PAUSE_MS) return 'paused';
     const before = this.feed.head.epoch;
     const after = newEpoch(nowMs);
     const { value } = await db.write(this.realm, HUB, async (tx) => {
@@ -200,8 +208,10 @@ export class RealmHub {
         count === 0 ? [] : [{ action: 'sync.new_epoch', target: `realm/${this.realm}`, before, after: { epoch: after, why } }];
       return { value: count === 1, records: [], summary: [], audit };
     });
-    if (value) log.error({ realm: this.realm, before, after, why }, 'sync: a new epoch begins; all nodes take a snapshot');
-    return true;
+    if (!value) return 'not_needed';
+    this.#epochAtMs = nowMs;
+    log.error({ realm: this.realm, before, after, why }, 'sync: a new epoch begins; all nodes take a snapshot');
+    return 'begun';
   }
 
   async #catchUp(session: Session, fromSnapshot = false): Promise<void> {

@@ -25,6 +25,8 @@ function readSigns(error: unknown): Signs {
       else if (/^E[A-Z_]+$/.test(code)) signs.system ??= code;
     }
     signs.sqlState ??= text(field(layer, 'originalCode'));
+    // PGlite's server has died inside WASM (a full disk, for one): it answers nothing any more.
+    if (/^(RuntimeError|ExitStatus)$/.test(text(field(layer, 'name')) ?? '')) signs.system ??= 'EMBEDDED';
     const constraint = field(layer, 'constraint');
     signs.constraint ??= text(constraint) ?? text(field(constraint, 'index'));
     const columns = field(constraint, 'fields') ?? field(field(layer, 'meta'), 'target');

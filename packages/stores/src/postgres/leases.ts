@@ -120,15 +120,20 @@ function quotaPlace(sql: Sql, realm: string, credential: number, limit: number, 
     limit,
     endsAtMs: window.endsAtMs,
     async left() {
-      // The row carries the limit the debit guard compares with; a changed limit is written here, before any debit.
-      const [row] = await sql.query<{ allotted: string }>(
+      const [row] = await sql.query<{ allotted: string; limit: string }>(
+        'SELECT allotted::text AS allotted, limit_total::text AS limit FROM quota_window WHERE realm = $1 AND credential = $2::int AND "window" = $3',
+        key,
+      );
+      if (row !== undefined && Number(row.limit) === limit) return limit - Number(row.allotted);
+      // The row carries the limit that the debit guard compares with: a new or changed one is written before any debit.
+      const [made] = await sql.query<{ allotted: string }>(
         `INSERT INTO quota_window AS q (realm, credential, "window", limit_total, ends_at)
          VALUES ($1, $2::int, $3, $4::bigint, to_timestamp($5::float8 / 1000))
          ON CONFLICT (realm, credential, "window") DO UPDATE SET limit_total = excluded.limit_total
          RETURNING allotted::text AS allotted`,
         [...key, String(limit), window.endsAtMs],
       );
-      return limit - Number(row?.allotted ?? limit);
+      return limit - Number(made?.allotted ?? limit);
     },
     async debit(size) {
       // The row is locked first, so `before` is what the update adds to; two statements could let another debit in between.

@@ -8,6 +8,8 @@ const LOG_KEPT_REVISIONS = 100_000;
 const REPLIES_KEPT_MS = 24 * HOUR_MS;
 const WINDOWS_KEPT_MS = 40 * 24 * HOUR_MS;
 const REPORTS_KEPT_MS = 7 * 24 * HOUR_MS;
+/** Nodes with names of their own (containers) come and go; their enrolment stays in the audit trail. */
+const NODES_KEPT_MS = 30 * 24 * HOUR_MS;
 
 /** Removes what nobody asks for any more. Nothing depends on it having run; run it every hour or so. */
 export function createTidy(engine: Engine): (nowMs: number) => Promise<void> {
@@ -25,6 +27,7 @@ export function createTidy(engine: Engine): (nowMs: number) => Promise<void> {
       await engine.sql.query('DELETE FROM quota_window WHERE ends_at < to_timestamp($1::float8)', [
         before(nowMs - WINDOWS_KEPT_MS),
       ]);
+      await engine.sql.query('DELETE FROM node WHERE last_seen_at < to_timestamp($1::float8)', [before(nowMs - NODES_KEPT_MS)]);
       await engine.sql.query('DELETE FROM usage_report WHERE created_at < to_timestamp($1::float8)', [
         before(nowMs - REPORTS_KEPT_MS),
       ]);
