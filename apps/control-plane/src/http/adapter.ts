@@ -154,7 +154,8 @@ async function run<Id extends OperationId>(
   if (isProblem(ticket)) return ticket;
   const replayable = ticket !== null && dryRun !== 'true' ? ticket : null;
   const replayed = replayable === null ? null : await findReply(services, replayable);
-  if (replayed !== null) return isProblem(replayed) ? replayed : await replay(services, who.realm, operation, replayed.body, wait, timeout);
+  if (replayed !== null)
+    return isProblem(replayed) ? replayed : await replay(services, who.realm, operation, replayed.body, wait, timeout);
 
   const actor: Actor = { realm: who.realm, name: who.actor, role: who.role, address: from, requestId };
   const call = {
@@ -189,7 +190,8 @@ async function run<Id extends OperationId>(
     return result;
   }
   const complete = await converge(services, who.realm, result, call.dryRun ? null : call.waitMs);
-  if (replayable !== null) await keepRevision(services, replayable, 'convergence' in result ? { ...result, convergence: null } : { ...result });
+  if (replayable !== null)
+    await keepRevision(services, replayable, 'convergence' in result ? { ...result, convergence: null } : { ...result });
   return complete;
 }
 

@@ -9,7 +9,17 @@ test('a cursor says where to go on, and only in its own list', () => {
 
 test('a text that is no cursor is no cursor, however it is damaged', () => {
   const of = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  for (const text of ['', '!', 'x'.repeat(501), of([]), of(['keysList', 'x', 'y']), of(['keysList', 1.5, 'y']), of(['keysList', 1e300, 'y']), of(['keysList', 1, 2]), of({ 0: 'keysList' })]) {
+  for (const text of [
+    '',
+    '!',
+    'x'.repeat(501),
+    of([]),
+    of(['keysList', 'x', 'y']),
+    of(['keysList', 1.5, 'y']),
+    of(['keysList', 1e300, 'y']),
+    of(['keysList', 1, 2]),
+    of({ 0: 'keysList' }),
+  ]) {
     expect([text, decodeCursor('keysList', text)]).toEqual([text, null]);
   }
 });
