@@ -121,6 +121,12 @@ export class LeaseKeeper {
     return entry === undefined ? 0 : Atomics.load(this.#cells.words, this.#cells.base(entry.cell) + TOKENS) & TOKENS_MASK;
   }
 
+  /** Whether a worker could spend one now. */
+  isSpendable(subject: string, nowMs: number): boolean {
+    const entry = this.#entries.get(subject);
+    return entry !== undefined && nowMs < entry.deadlineMs && this.tokens(subject) > 0;
+  }
+
   /** Smoothed requests per second, as `observe` saw it. */
   ratePerS(subject: string): number {
     return this.#entries.get(subject)?.ratePerS ?? 0;

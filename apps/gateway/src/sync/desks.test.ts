@@ -131,6 +131,15 @@ describe('leases at the node', () => {
     expect(table.spend(SUBJECT, 0)).toBe('empty');
   });
 
+  test('tokens of a window that ended do not keep anybody from asking', () => {
+    const { ask, answer, pass, requests } = leaseRoom();
+    ask();
+    answer({ remainingMs: 1000 });
+    pass(1000);
+    expect(ask()).toEqual([]);
+    expect(requests()).toHaveLength(2);
+  });
+
   test('a lease that is used up at once is followed by a larger one, one that lasts by one that fits the rate', () => {
     const { ask, answer, requests, table, pass, desk } = leaseRoom();
     for (let n = 0; n < 3; n++) {

@@ -123,20 +123,20 @@ export function key(n: number, state: 'active' | 'revoked' = 'active'): StateRec
 
 export const grant = (number = 1): StateRecord => putRecord(ENTITY.grant, String(number), jsonPayload(GRANT));
 
-export function route(name: string, prefix = `/${name}`): StateRecord {
-  const spec: RouteSpec = {
-    ...PLAIN_ROUTE,
-    name,
-    prefix,
-    host: null,
-    methods: null,
-    upstream: { url: 'http://127.0.0.1:1' },
-    auth: 'none',
-    middleware: [],
-    labels: {},
-    owner: null,
-  };
-  return putRecord(ENTITY.route, name, jsonPayload(spec));
-}
+export const routeSpec = (name: string, prefix = `/${name}`): RouteSpec => ({
+  ...PLAIN_ROUTE,
+  name,
+  prefix,
+  host: null,
+  methods: null,
+  upstream: { url: 'http://127.0.0.1:1' },
+  auth: 'none',
+  middleware: [],
+  labels: {},
+  owner: null,
+});
+
+export const route = (name: string, prefix?: string): StateRecord =>
+  putRecord(ENTITY.route, name, jsonPayload(routeSpec(name, prefix)));
 
 export const routeNames = (config: string): string[] => (JSON.parse(config) as RealmConfig).routes.map(({ name }) => name);

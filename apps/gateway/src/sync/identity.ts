@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { NodeToken, PublicSigningKey, Secrets } from '@fluxgate/protocol/sync';
@@ -33,7 +33,9 @@ const FORMER_EPOCHS_KEPT = 100;
 export function prepareDirectory(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    replaceFile(join(dir, 'writable'), []);
+    const probe = join(dir, 'writable');
+    replaceFile(probe, []);
+    unlinkSync(probe);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new CannotRun(
@@ -78,17 +80,19 @@ export class Identity {
   readonly #dir: string;
   readonly #token: NodeToken;
   readonly #privateKey: Buffer;
+  readonly #onTrouble: (why: string) => void;
   #file: IdentityFile;
 
-  private constructor(dir: string, token: NodeToken, privateKey: Buffer, file: IdentityFile) {
+  private constructor(dir: string, token: NodeToken, privateKey: Buffer, file: IdentityFile, onTrouble: (why: string) => void) {
+    this.#onTrouble = onTrouble;
     this.#dir = dir;
     this.#token = token;
     this.#privateKey = privateKey;
     this.#file = file;
   }
 
-  /** Errors: CannotRun. */
-  static open(dir: string, token: NodeToken): Identity {
+  /** Errors: CannotRun. `onTrouble`: later, a file cannot be written; what it says is then known in memory only. */
+  static open(dir: string, token: NodeToken, onTrouble: (why: string) => void = () => undefined): Identity {
     const keyPath = join(dir, 'node.key');
     let privateKey = readIfThere(keyPath);
     if (privateKey === null) {
@@ -109,7 +113,7 @@ export class Identity {
     // A token that names another signing key ends the trust in the one before, and with it in what it signed.
     const file =
       kept === null ? fresh : kept.fingerprint === token.fingerprint ? kept : { ...fresh, formerEpochs: kept.formerEpochs };
-    return new Identity(dir, token, privateKey, file);
+    return new Identity(dir, token, privateKey, file, onTrouble);
   }
 
   get publicKey(): Buffer {
@@ -148,7 +152,15 @@ export class Identity {
 
   #write(file: IdentityFile): void {
     this.#file = file;
-    replaceFile(join(this.#dir, 'identity.json'), [Buffer.from(`${JSON.stringify(file, null, 2)}\n`)]);
+    this.#keep('identity.json', `${JSON.stringify(file, null, 2)}\n`);
+  }
+
+  #keep(name: string, text: string): void {
+    try {
+      replaceFile(join(this.#dir, name), [Buffer.from(text)]);
+    } catch (error) {
+      this.#onTrouble(`${name} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+    }
   }
 
   /** null: not sealed to this node, or not what it should be. */
@@ -164,9 +176,7 @@ export class Identity {
   }
 
   keepSecrets(message: Secrets): void {
-    replaceFile(join(this.#dir, 'secrets.sealed'), [
-      Buffer.from(JSON.stringify({ t: 'secrets', generation: message.generation, sealed: message.sealed })),
-    ]);
+    this.#keep('secrets.sealed', JSON.stringify({ t: 'secrets', generation: message.generation, sealed: message.sealed }));
   }
 
   /** What was kept, opened; null if there is nothing that can be opened. */

@@ -76,7 +76,7 @@ export class LeaseDesk {
   }
 
   request(subject: string, settle: (outcome: Outcome) => void): void {
-    const nobodyNeedsToAsk = this.#parts.keeper.tokens(subject) > 0; // somebody else's answer came first
+    const nobodyNeedsToAsk = this.#parts.keeper.isSpendable(subject, this.#parts.monotonicMs()); // somebody else's answer came first
     const flight = nobodyNeedsToAsk ? null : this.#depart(subject);
     if (flight !== null) {
       flight.waiters.push({ deadlineMs: this.#parts.monotonicMs() + WAIT_MS, settle });

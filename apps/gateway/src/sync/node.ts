@@ -293,13 +293,7 @@ export class SyncNode {
     this.#secrets = content;
     this.#publishPeppers();
     this.#parts.log('info', 'secrets', { generation: content.generation });
-    try {
-      this.#parts.identity.keepSecrets(message);
-    } catch (error) {
-      this.#parts.log('error', 'secrets on disk', {
-        why: `they cannot be kept (${(error as NodeJS.ErrnoException).code ?? 'failed'})`,
-      });
-    }
+    this.#parts.identity.keepSecrets(message);
   }
 
   #take(step: Step): void {

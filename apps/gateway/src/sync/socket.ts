@@ -6,6 +6,7 @@ const PATH = '/v1/sync';
 const HANDSHAKE_MS = 5000;
 /** Heartbeats come once a second; a line that is silent for this long is dead, whatever TCP believes. */
 const SILENCE_MS = 6000;
+const GRACE_MS = 500;
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
 /** The control plane may ask for a longer pause. */
@@ -137,6 +138,9 @@ export class Line {
       this.#heard(socket);
       events.onOpen(url);
     });
+    socket.on('ping', () => {
+      if (this.#socket === socket) this.#heard(socket);
+    });
     socket.on('message', (data, isBinary) => {
       if (this.#socket !== socket) return;
       this.#heard(socket);
@@ -158,9 +162,13 @@ export class Line {
 
   #heard(socket: WebSocket): void {
     if (this.#watch !== null) clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => {
+    const give = (): void => {
       this.#lost(socket, 'the control plane is silent');
       socket.terminate();
+    };
+    // In two steps: if this thread was busy for as long, what came meanwhile is read before it is judged silent.
+    this.#watch = setTimeout(() => {
+      this.#watch = setTimeout(give, GRACE_MS);
     }, SILENCE_MS);
   }
 

@@ -36,7 +36,7 @@ async function run(data: SyncThreadData): Promise<void> {
     );
   prepareDirectory(data.dataDir);
   const lock = await lockDirectory(data.dataDir);
-  const identity = Identity.open(data.dataDir, token);
+  const identity = Identity.open(data.dataDir, token, (why) => log('error', 'identity on disk', { why }));
 
   let connecting = false;
   const connect = (): void => {
