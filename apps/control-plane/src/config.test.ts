@@ -78,5 +78,8 @@ test('one YAML file says the same, the environment overrules it, and unknown nam
 });
 
 test('the table in README.md is the one that the program reads by', () => {
-  expect(readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')).toContain(settingsReference());
+  // Formatters pad the cells of a table.
+  const plain = (text: string): string => text.replace(/-{3,}/g, '---').replace(/ *\| */g, '|');
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+  expect(plain(readme)).toContain(plain(settingsReference()));
 });
