@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Answer } from '../seam.ts';
+import { adoptSocket } from './adopt-socket.ts';
 import { answerMessage } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import type { Facts, Peer } from './facts.ts';
@@ -47,15 +48,16 @@ export class ClientConnection implements Timed {
   #lingered = 0;
 
   constructor(socket: Socket, peer: Peer, context: WireContext, onClosed: (connection: ClientConnection) => void) {
-    this.#socket = socket;
+    const adopted = peer.scheme === 'http' ? adoptSocket(socket, (length, buf) => this.#read(buf, length)) : null;
+    this.#socket = adopted ?? socket;
     this.peer = peer;
     this.#context = context;
     this.#onClosed = onClosed;
-    socket.on('data', (chunk: Buffer) => this.#data(chunk));
-    socket.on('drain', () => this.#drained());
-    socket.on('end', () => this.#end());
-    socket.on('error', () => this.#gone());
-    socket.on('close', () => this.#gone());
+    if (adopted === null) socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    this.#socket.on('drain', () => this.#drained());
+    this.#socket.on('end', () => this.#end());
+    this.#socket.on('error', () => this.#gone());
+    this.#socket.on('close', () => this.#gone());
     context.wheel.set(this, context.limits.headMs);
   }
 
@@ -65,6 +67,20 @@ export class ClientConnection implements Timed {
 
   get isIdle(): boolean {
     return this.#exchange === null && this.#discarding === null && this.tunnel === null;
+  }
+
+  /** Bytes in a buffer that the next read overwrites: what is left after the work is copied. */
+  #read(buf: Buffer, length: number): void {
+    const chunk = buf.subarray(0, length);
+    if (this.tunnel !== null) {
+      this.#data(Buffer.from(chunk));
+      return;
+    }
+    this.#data(chunk);
+    if (this.input !== null && this.input.buffer === buf.buffer) {
+      this.input = Buffer.from(this.inputAt === 0 ? this.input : this.input.subarray(this.inputAt));
+      this.inputAt = 0;
+    }
   }
 
   #data(chunk: Buffer): void {
@@ -196,7 +212,7 @@ export class ClientConnection implements Timed {
   takeInput(): Buffer | null {
     const { input } = this;
     if (input === null) return null;
-    const rest = input.subarray(this.inputAt);
+    const rest = Buffer.from(input.subarray(this.inputAt));
     this.consume(input.length);
     return rest;
   }

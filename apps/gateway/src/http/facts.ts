@@ -15,6 +15,8 @@ export interface Peer {
   readonly clientCert: ClientCert | null;
   /** Its X-Forwarded-* are believed. */
   readonly trusted: boolean;
+  /** Via and X-Forwarded-* lines of a peer that is not trusted. */
+  readonly forwarded: string | null;
 }
 
 /** One request as plain data: what the seam promises, and below it what only the wire needs to know of the same head. */

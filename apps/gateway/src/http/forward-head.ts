@@ -1,4 +1,4 @@
-import type { Forward } from '../seam.ts';
+import type { FlatHeaders, Forward } from '../seam.ts';
 import type { Facts, Peer } from './facts.ts';
 import { hashName } from './grammar.ts';
 import { KIND } from './names.ts';
@@ -10,21 +10,33 @@ for (const kind of [KIND.other, KIND.host, KIND.webSocketKey, KIND.webSocketVers
 
 /** Reused: hashes of the names that this request loses besides those of the table. */
 const dropped: number[] = [];
+/** Names of the last request, whose hashes still stand in `dropped`: requests to one route drop and set the same. */
+const names: string[] = [];
 
 function collectDrops(facts: Facts, forward: Forward): number {
   let count = 0;
-  const { set } = forward;
-  for (let i = 0; i < set.length; i += 2) dropped[count++] = hashName(set[i]!);
-  for (const name of forward.drop) dropped[count++] = hashName(name);
-  if (facts.nominated !== null) for (const name of facts.nominated) dropped[count++] = hashName(name);
+  const { set, drop } = forward;
+  for (let i = 0; i < set.length; i += 2) note(count++, set[i]!);
+  for (let i = 0; i < drop.length; i++) note(count++, drop[i]!);
+  if (facts.nominated !== null) for (const name of facts.nominated) note(count++, name);
   return count;
 }
 
-const setsHost = (forward: Forward): boolean => {
+function note(at: number, name: string): void {
+  if (names[at] === name) return;
+  names[at] = name;
+  dropped[at] = hashName(name);
+}
+
+function hostChangeOf(forward: Forward): string | null {
   for (let i = 0; i < forward.set.length; i += 2)
-    if (forward.set[i]!.length === 4 && forward.set[i]!.toLowerCase() === 'host') return true;
-  return false;
-};
+    if (forward.set[i]!.length === 4 && forward.set[i]!.toLowerCase() === 'host') return '';
+  const host = forward.route.spec.request?.host;
+  return host === undefined || host === 'preserve' ? null : host;
+}
+
+// Plain additions below: a template literal costs a call per part, and this runs for every request.
+// biome-ignore-start lint/style/useTemplate: see above
 
 /**
  * The head for the upstream. Runs of lines in which nothing changes are copied as one slice of the client's head; what the plan
@@ -42,10 +54,8 @@ export function forwardHead(
   const { text } = facts;
   const drops = collectDrops(facts, forward);
   const end = text.length - 2;
-  const hostChange = forward.route.spec.request?.host ?? 'preserve';
-  const hostSet = setsHost(forward);
-  const ownHost = hostSet || hostChange !== 'preserve';
-  let out = `${facts.method} ${basePath}${forward.target} HTTP/1.1\r\n`;
+  const hostChange = hostChangeOf(forward);
+  let out = facts.method + ' ' + basePath + forward.target + ' HTTP/1.1\r\n';
   let from = -1;
   for (let i = 0; i < notes.count; i++) {
     const kind = notes.kind(i);
@@ -53,7 +63,7 @@ export function forwardHead(
     if (kind === KIND.other) {
       const hash = notes.hash(i);
       for (let d = 0; d < drops; d++) if (dropped[d] === hash) copy = false;
-    } else if (kind === KIND.host) copy = !ownHost;
+    } else if (kind === KIND.host) copy = hostChange === null;
     else if (kind === KIND.tracestate) copy = facts.traceKept;
     if (copy) {
       if (from < 0) from = notes.lineStart(i);
@@ -63,26 +73,32 @@ export function forwardHead(
     }
   }
   if (from >= 0) out += text.slice(from, end);
-  if (hostChange !== 'preserve' && !hostSet) out += `Host: ${hostChange === 'upstream' ? authority : hostChange}\r\n`;
-  else if (facts.hostLine !== null && !hostSet) out += `Host: ${facts.hostLine === '' ? authority : facts.hostLine}\r\n`;
+  if (hostChange !== null) out += hostChange === '' ? '' : `Host: ${hostChange === 'upstream' ? authority : hostChange}\r\n`;
+  else if (facts.hostLine !== null) out += `Host: ${facts.hostLine === '' ? authority : facts.hostLine}\r\n`;
   if (facts.bodyLength > 0) out += `Content-Length: ${facts.bodyLength}\r\n`;
   else if (facts.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
   else if (notes.seen[KIND.contentLength] !== 0) out += 'Content-Length: 0\r\n';
   if (facts.upgrade !== null) out += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
-  out += `Via: 1.1 fluxgate\r\n${forwardedLines(facts, peer)}traceparent: 00-${facts.traceId}-${trace.spanId()}-${facts.traceFlags}\r\n`;
-  const { set } = forward;
-  for (let i = 0; i < set.length; i += 2) out += `${set[i]}: ${set[i + 1]}\r\n`;
-  const { add } = forward;
-  for (let i = 0; i < add.length; i += 2) out += `${add[i]}: ${add[i + 1]}\r\n`;
-  return `${out}\r\n`;
+  out += peer.forwarded ?? trustedLines(facts, peer);
+  if (peer.forwarded !== null && facts.hostText !== '') out += 'X-Forwarded-Host: ' + facts.hostText + '\r\n';
+  out += 'traceparent: 00-' + facts.traceId + '-' + trace.spanId() + '-' + facts.traceFlags + '\r\n';
+  return out + fieldLines(forward.set) + fieldLines(forward.add) + '\r\n';
 }
 
+function fieldLines(fields: FlatHeaders): string {
+  let lines = '';
+  for (let i = 0; i < fields.length; i += 2) lines += fields[i] + ': ' + fields[i + 1] + '\r\n';
+  return lines;
+}
+
+// biome-ignore-end lint/style/useTemplate: see above
+
+/** What a client that nobody trusts is said to be: the same for every request of its connection. */
+export const strangerLines = (address: string, scheme: string): string =>
+  `Via: 1.1 fluxgate\r\nX-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n`;
+
 /** A trusted proxy's own list is continued, its scheme and host are kept; what anybody else wrote there was dropped. */
-function forwardedLines(facts: Facts, peer: Peer): string {
-  if (!peer.trusted) {
-    const host = facts.hostText === '' ? '' : `X-Forwarded-Host: ${facts.hostText}\r\n`;
-    return `X-Forwarded-For: ${peer.text}\r\nX-Forwarded-Proto: ${facts.scheme}\r\n${host}`;
-  }
+function trustedLines(facts: Facts, peer: Peer): string {
   const notes = facts.notes();
   const chain: string[] = [];
   for (let i = notes.find(facts.text, 'x-forwarded-for', 0); i >= 0; i = notes.find(facts.text, 'x-forwarded-for', i + 1)) {
@@ -92,5 +108,5 @@ function forwardedLines(facts: Facts, peer: Peer): string {
   chain.push(peer.text);
   const sent = facts.headerCount('x-forwarded-host') === 1 ? facts.header('x-forwarded-host') : undefined;
   const host = sent !== undefined && sent !== '' ? sent : facts.hostText;
-  return `X-Forwarded-For: ${chain.join(', ')}\r\nX-Forwarded-Proto: ${facts.scheme}\r\n${host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`}`;
+  return `${strangerLines(chain.join(', '), facts.scheme)}${host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`}`;
 }

@@ -47,8 +47,10 @@ export class HeadScanner {
   reset(): void {
     this.#next = 0;
     this.count = 0;
-    this.at.fill(0);
-    this.seen.fill(0);
+    for (let kind = 0; kind < KIND.kinds; kind++) {
+      this.at[kind] = 0;
+      this.seen[kind] = 0;
+    }
     this.owner = null;
   }
 

@@ -3,7 +3,7 @@ import { hashName } from './grammar.ts';
 import type { HeadScanner } from './head-scanner.ts';
 import { KIND } from './names.ts';
 import type { BodyEnd, ResponseHead } from './read-response.ts';
-import type { ResponseEdges } from './response-edges.ts';
+import { linesOf, type ResponseEdges } from './response-edges.ts';
 
 const COPIED = new Uint8Array(KIND.kinds);
 for (const kind of [KIND.other, KIND.contentLength, KIND.date]) COPIED[kind] = 1;
@@ -72,8 +72,8 @@ export function relayHead(
   if (from >= 0) out += text.slice(from, headLength - 2);
   if (scanner.at[KIND.date] === 0 && head.status >= 200) out += options.date;
   if (options.framing === 'chunked') out += 'Transfer-Encoding: chunked\r\n';
-  for (let i = 0; i < responseSet.length; i += 2) out += `${responseSet[i]}: ${responseSet[i + 1]}\r\n`;
-  for (let i = 0; i < cors.length; i += 2) out += `${cors[i]}: ${cors[i + 1]}\r\n`;
+  if (responseSet.length > 0) out += linesOf(responseSet);
+  if (cors.length > 0) out += linesOf(cors);
   if (edges !== null) out += edges.lines;
   if (options.close) out += 'Connection: close\r\n';
   else if (options.clientMinor === 0 && head.status >= 200) out += 'Connection: keep-alive\r\n';

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { type Address, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
 import type { AnswerRefusal, ClientCert, Decide, Record as RecordExchange, Wire } from '../seam.ts';
 import { ClientConnection } from './client-connection.ts';
+import { strangerLines } from './forward-head.ts';
 import { HeadScanner } from './head-scanner.ts';
 import { DEFAULT_LIMITS, type WireLimits } from './limits.ts';
 import { requestNames, responseNames } from './names.ts';
@@ -144,7 +145,9 @@ export function createWire(options: WireOptions): WireEngine {
     const address = origin.source ?? parseAddress(socket.remoteAddress ?? '') ?? NOWHERE;
     const { scheme, vpcEndpoint, clientCert } = origin;
     const trusted = context.read.trustedProxies.has(address);
-    const peer = { address, text: formatAddress(address), scheme, vpcEndpoint, clientCert, trusted };
+    const text = formatAddress(address);
+    const forwarded = trusted ? null : strangerLines(text, scheme);
+    const peer = { address, text, scheme, vpcEndpoint, clientCert, trusted, forwarded };
     clients.add(new ClientConnection(socket, peer, context, forget));
   };
   return {
