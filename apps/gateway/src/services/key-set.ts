@@ -10,13 +10,17 @@ export interface KeySetTiming {
   readonly staleMs: number;
 }
 
-/** What an unknown key id leads to. `fetch`: begin one now; `wait`: one is under way; `no`: it is known not to be there, or it is too early to ask. */
+/** What an unknown key id leads to. `fetch`: begin one now; `wait`: one is under way, or about to begin; `no`: it is known not to be there, or it is too early to ask. */
 export type Want = 'fetch' | 'wait' | 'no';
 
 const ABSENT_MAX = 1000;
 /** An issuer may sign with a key a moment before its own caches show it: an id is not written off for long. */
 const ABSENT_COOL_DOWNS = 3;
 const BACKOFF_MAX_MS = 60_000;
+/** An issuer that was never reached is tried again so soon, then ever more slowly: it may be starting like this node. */
+const FIRST_RETRY_MS = 250;
+/** Without any key, a request waits for an attempt that is so near. */
+const SOON_MS = 2000;
 
 /**
  * The keys of one issuer over time, without any I/O: the shell (`keySets.ts`) asks what is due and tells what came of it.
@@ -59,6 +63,11 @@ export class KeySet {
     return this.attemptedAtMs === null ? Number.NEGATIVE_INFINITY : this.attemptedAtMs + this.timing.coolDownMs;
   }
 
+  /** Before this, asking because of an unknown id is no use. */
+  get askableAtMs(): number {
+    return this.keys.length === 0 ? Math.min(this.coolUntilMs, this.dueAtMs - SOON_MS) : this.coolUntilMs;
+  }
+
   due(nowMs: number): boolean {
     return !this.inFlight && nowMs >= this.dueAtMs;
   }
@@ -67,7 +76,8 @@ export class KeySet {
   want(kid: string | null, nowMs: number): Want {
     if (kid !== null && this.blocked.has(kid)) return 'no';
     if (this.inFlight) return 'wait';
-    if (nowMs < this.coolUntilMs) return 'no';
+    if (nowMs < this.askableAtMs) return 'no';
+    if (nowMs < this.coolUntilMs) return 'wait';
     // Without a set, everything is unknown for want of a set, whatever its id.
     if (this.keys.length > 0 && kid !== null && (this.#absent.get(kid) ?? Number.NEGATIVE_INFINITY) > nowMs) return 'no';
     return 'fetch';
@@ -95,8 +105,9 @@ export class KeySet {
     this.inFlight = false;
     this.failures += 1;
     this.trouble = why;
-    const backoffMs = Math.min(BACKOFF_MAX_MS, this.timing.coolDownMs * 2 ** Math.min(this.failures - 1, 10));
-    this.dueAtMs = nowMs + Math.max(backoffMs, this.timing.coolDownMs) * (1 + 0.2 * chance);
+    const firstMs = this.fetchedAtMs === null ? Math.min(FIRST_RETRY_MS, this.timing.coolDownMs) : this.timing.coolDownMs;
+    const backoffMs = Math.min(BACKOFF_MAX_MS, firstMs * 2 ** Math.min(this.failures - 1, 20));
+    this.dueAtMs = nowMs + backoffMs * (1 + 0.2 * chance);
   }
 
   /** After a fetch that was begun for `kid` and did not bring it. */

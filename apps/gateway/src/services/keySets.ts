@@ -27,6 +27,8 @@ interface Held {
   /** The fetch under way; settles when its outcome was published. */
   fetching: Promise<void> | null;
   fetches: number;
+  /** Wait for an attempt that is about to begin. */
+  waiting: (() => void)[];
   cancel: () => void;
 }
 
@@ -64,6 +66,7 @@ export class KeySets {
     for (const [id, held] of this.#held) {
       if (wanted.has(id)) continue;
       held.cancel();
+      for (const resolve of held.waiting.splice(0)) resolve();
       this.#held.delete(id);
     }
     for (const provider of wanted.values()) {
@@ -89,13 +92,15 @@ export class KeySets {
     if (held === undefined) return;
     const want = held.set.want(kid, this.#parts.monotonicMs());
     if (want === 'no') return;
-    await (want === 'fetch' ? this.#fetch(held, false) : held.fetching);
+    if (want === 'fetch') await this.#fetch(held, false);
+    else await (held.fetching ?? new Promise<void>((resolve) => held.waiting.push(resolve)));
     if (kid !== null && held.set.failures === 0 && !held.set.keys.some((key) => key.kid === kid))
       held.set.markAbsent(kid, this.#parts.monotonicMs());
   }
 
-  coolUntilMs(id: string): number {
-    return this.#held.get(id)?.set.coolUntilMs ?? Number.NEGATIVE_INFINITY;
+  /** Before this, `want` would answer at once that it is no use. */
+  askableAtMs(id: string): number {
+    return this.#held.get(id)?.set.askableAtMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Fetches now, whatever the times say. null: every issuer. The number that was asked for. */
@@ -164,6 +169,7 @@ export class KeySets {
       discovered: null,
       fetching: null,
       fetches: 0,
+      waiting: [],
       cancel: () => {},
     };
     this.#held.set(provider.id, held);
@@ -194,6 +200,7 @@ export class KeySets {
     held.fetches += 1;
     const fetching = this.#run(held, background).finally(() => {
       held.fetching = null;
+      for (const resolve of held.waiting.splice(0)) resolve();
       if (this.#held.get(held.provider.id) === held) this.#schedule(held);
     });
     held.fetching = fetching;

@@ -56,7 +56,7 @@ export function runServices(parts: ServicesParts): (message: ToServices) => void
         t: 'want-answer',
         id,
         provider,
-        coolUntilMs: sets.coolUntilMs(provider),
+        coolUntilMs: sets.askableAtMs(provider),
       } satisfies ToTokenWorker);
     });
   }
