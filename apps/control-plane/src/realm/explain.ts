@@ -44,6 +44,8 @@ function stepOf(check: CompiledCheck): Step[] {
       const query = check.queryParameter === null ? '' : ` (header, or query parameter ${check.queryParameter})`;
       return [{ stage: 'authenticate', verdict: 'needs', detail: `an API key${scopes}${query}` }];
     }
+    case 'jwt':
+      return [{ stage: 'authenticate', verdict: 'needs', detail: 'a bearer token of the configured issuer' }];
     case 'unenforceable': {
       const detail =
         check.what === 'nothing'

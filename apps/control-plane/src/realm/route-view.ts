@@ -11,7 +11,8 @@ function proves(check: CompiledCheck): string[] {
       return [`any_of(${ways.join(', ')})`];
     }
     case 'api_key':
-      return ['api_key'];
+    case 'jwt':
+      return [check.kind];
     case 'unenforceable':
       return check.what === 'nothing' ? [] : [check.what];
     default:
