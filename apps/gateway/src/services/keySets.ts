@@ -123,6 +123,11 @@ export class KeySets {
     return asked.length;
   }
 
+  /** Resolves when no fetch is under way. */
+  async idle(): Promise<void> {
+    for (const held of this.#held.values()) await held.fetching;
+  }
+
   status(): KeySetStatus[] {
     const nowMs = this.#parts.monotonicMs();
     const wallMs = this.#parts.wallMs();
