@@ -7,6 +7,8 @@ const LOG_KEPT_MS = 24 * HOUR_MS;
 const LOG_KEPT_REVISIONS = 100_000;
 const REPLIES_KEPT_MS = 24 * HOUR_MS;
 const WINDOWS_KEPT_MS = 40 * 24 * HOUR_MS;
+/** Clocks of issuer and verifiers may differ by this much. */
+const TOKENS_KEPT_MS = HOUR_MS;
 const REPORTS_KEPT_MS = 7 * 24 * HOUR_MS;
 /** Nodes with names of their own (containers) come and go; their enrolment stays in the audit trail. */
 const NODES_KEPT_MS = 30 * 24 * HOUR_MS;
@@ -31,5 +33,10 @@ export function createTidy(engine: Engine): (nowMs: number) => Promise<void> {
       await engine.sql.query('DELETE FROM usage_report WHERE created_at < to_timestamp($1::float8)', [
         before(nowMs - REPORTS_KEPT_MS),
       ]);
+      for (const table of ['client_assertion', 'revoked_token']) {
+        await engine.sql.query(`DELETE FROM ${table} WHERE expires_at < to_timestamp($1::float8)`, [
+          before(nowMs - TOKENS_KEPT_MS),
+        ]);
+      }
     });
 }

@@ -1,6 +1,7 @@
-import { cpSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import type { LeaseAuthority } from '../ports/lease-authority.ts';
 import { type Database, openDatabase } from '../postgres/database.ts';
@@ -39,7 +40,9 @@ export function testEngines(env: NodeJS.ProcessEnv): TestEngine[] {
 }
 
 /** initdb in WASM takes seconds: it is done once a machine, later databases are copies. */
-const TEMPLATE = join(tmpdir(), `fluxgate-pglite-template-${process.getuid?.() ?? 0}`);
+const entry = createRequire(import.meta.url).resolve('@electric-sql/pglite');
+const { version } = JSON.parse(readFileSync(join(dirname(entry), '..', 'package.json'), 'utf8')) as { version: string };
+const TEMPLATE = join(tmpdir(), `fluxgate-pglite-template-${version}-${process.getuid?.() ?? 0}`);
 
 async function ensureTemplate(): Promise<void> {
   if (existsSync(TEMPLATE)) return;
