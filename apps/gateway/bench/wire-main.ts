@@ -72,6 +72,7 @@ const wire = createWire({
     };
   },
   record() {},
+  onFault: (error) => console.error('fault', error),
   random: randomFillSync,
   clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
 });
