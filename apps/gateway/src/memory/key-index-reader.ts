@@ -16,13 +16,35 @@ import {
 import { KidWords } from './kid.ts';
 import type { KeyIndexReader, KeyView } from './ports.ts';
 
-/** About 0.1 s. Slots and records are in motion for nanoseconds, so a writer that is seen writing for that long is dead. */
-const STALL_SPINS = 2_000_000;
+/** Slots and records are in motion for nanoseconds; longer only if the writer lost its processor in between, and this long if it died. */
+const STALL_MS = 500;
+const SPINS = 200;
+const PAUSE_MS = 0.2;
+
+/** Waits for a writer that is in the middle of a change: first by spinning, then asleep, so that it gets the processor it may wait for. */
+class Patience {
+  #spins = 0;
+  #sinceMs = 0;
+
+  reset(): void {
+    this.#spins = 0;
+  }
+
+  /** Sleeps while the word still has that value. Throws when the writer is taken for dead. */
+  wait(words: Int32Array, at: number, seen: number): void {
+    this.#spins += 1;
+    if (this.#spins < SPINS) return;
+    if (this.#spins === SPINS) this.#sinceMs = performance.now();
+    else if (performance.now() - this.#sinceMs > STALL_MS) throw new Error('the key index stopped in the middle of a change');
+    Atomics.wait(words, at, seen, PAUSE_MS);
+  }
+}
 
 class Reader implements KeyIndexReader {
   readonly #handles: KeyIndexHandles;
   readonly #control: Int32Array;
   readonly #kid = new KidWords();
+  readonly #patience = new Patience();
   readonly #view: View;
   #layout = -1;
   #slots: Int32Array = new Int32Array(0);
@@ -45,14 +67,22 @@ class Reader implements KeyIndexReader {
     if (!words.pack(kid)) return null;
     const control = this.#control;
     const tag = words.hash & 0xff;
-    for (let spins = 0; spins < STALL_SPINS; spins++) {
+    const patience = this.#patience;
+    patience.reset();
+    for (;;) {
       const version = Atomics.load(control, VERSION);
-      if ((version & 1) !== 0) continue;
+      if ((version & 1) !== 0) {
+        patience.wait(control, VERSION, version);
+        continue;
+      }
       if (Atomics.load(control, LAYOUT) !== this.#layout) this.#attach();
       const slots = this.#slots;
       const offset = Atomics.load(control, OFFSET);
       const capacity = Atomics.load(control, CAPACITY);
-      if (offset + capacity > slots.length) continue; // read across a growth
+      if (offset + capacity > slots.length) {
+        patience.wait(control, VERSION, version); // read across a growth
+        continue;
+      }
       let at = homeSlot(words.hash, capacity);
       for (let n = 0; n < capacity; n++) {
         const slot = Atomics.load(slots, offset + at);
@@ -62,7 +92,6 @@ class Reader implements KeyIndexReader {
       }
       if (Atomics.load(control, VERSION) === version) return null;
     }
-    throw new Error('the key index stopped in the middle of a change');
   }
 
   /** Into the view, if the record is of the kid that was packed. Sees the record before or after a change, never between. */
@@ -73,9 +102,12 @@ class Reader implements KeyIndexReader {
     const words = this.#kid;
     const view = this.#view;
     const digest = view.words;
-    for (let spins = 0; spins < STALL_SPINS; spins++) {
+    for (;;) {
       const meta = Atomics.load(records, base);
-      if ((meta & WRITING) !== 0) continue;
+      if ((meta & WRITING) !== 0) {
+        this.#patience.wait(records, base, meta);
+        continue;
+      }
       const low = Atomics.load(records, base + 1);
       const high = Atomics.load(records, base + 2);
       digest[0] = Atomics.load(records, base + 3);
@@ -96,7 +128,6 @@ class Reader implements KeyIndexReader {
       view.nameOffset = name >>> 0;
       return true;
     }
-    throw new Error('a key record stopped in the middle of a change');
   }
 
   grant(number: number): string | null {

@@ -3,6 +3,7 @@ import type { KeyRecord } from '@fluxgate/policy';
 import { encodeKeyPayload, KEY_STATES } from '@fluxgate/protocol/sync';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { VERSION, WRITING } from './key-index-layout.ts';
 import { attachKeyIndex } from './key-index-reader.ts';
 import { KeyIndex } from './key-index-writer.ts';
 import { KidWords, unpackKid } from './kid.ts';
@@ -141,6 +142,19 @@ describe('key index', () => {
     expect(index.putGrant(2 ** 24, grant, payload)).toMatch(/grant numbers end/);
   });
 
+  test('a writer that died in the middle of a change makes lookups of that key fail, not miss, and leaves the others alone', () => {
+    const index = new KeyIndex(SMALL);
+    index.putKey(recordOf(kidOf(1), 1));
+    index.putKey(recordOf(kidOf(2), 2));
+    const handles = index.handles();
+    const reader = attachKeyIndex(handles);
+    new Int32Array(handles.records)[0]! |= WRITING;
+    expect(() => reader.find(kidOf(1))).toThrow(/stopped in the middle/);
+    expect(reader.find(kidOf(2))?.grant).toBe(2);
+    new Int32Array(handles.control)[VERSION]! += 1;
+    expect(() => reader.find(kidOf(3))).toThrow(/stopped in the middle/);
+  });
+
   test('a reader in another thread sees each record before or after a change, never between', async () => {
     const index = new KeyIndex(SMALL);
     const kids = Array.from({ length: 64 }, (_, n) => kidOf(n));
@@ -164,11 +178,13 @@ describe('key index', () => {
       n += 1;
       const kid = kids[n % 32]!;
       index.putKey(recordOf(kid, n));
-      // The other half comes and goes, and strangers make the table grow under the reader.
+      // The other half and some strangers come and go, so that slots move; in the end many strangers make the table grow under the reader.
       const other = kids[32 + (n % 32)]!;
       if (n % 2 === 0) index.deleteKey(other);
       else index.putKey(recordOf(other, n));
-      if (n % 8 === 0) index.putKey(recordOf(kidOf(1000 + (n % 60_000)), n));
+      if (until - Date.now() < 300) index.putKey(recordOf(kidOf(1000 + (n % 60_000)), n));
+      else if ((n >> 7) % 2 === 0) index.putKey(recordOf(kidOf(1000 + (n % 128)), n));
+      else index.deleteKey(kidOf(1000 + (n % 128)));
     }
     Atomics.store(new Int32Array(stop), 0, 1);
     const result = await done;

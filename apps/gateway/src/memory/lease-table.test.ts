@@ -154,6 +154,33 @@ describe('lease table', () => {
     );
   });
 
+  test('a worker that slept while its cell changed hands spends nothing of the new owner', () => {
+    let now = 1_000_000;
+    let asleep = (): void => undefined;
+    const handles = createLeaseMemory([11, 12], now, 8);
+    // The clock is read between looking at the tokens and taking one: there the worker sleeps.
+    const sleepy = attachLeases(
+      handles,
+      () => undefined,
+      () => {
+        asleep();
+        return now;
+      },
+    );
+    const keeper = new LeaseKeeper(handles, now);
+    const lease = { leaseId: 'l', tokens: 5, deadlineMs: now + 1000, left: 0, idleReturnMs: 1000 };
+    for (let n = 0; n < 8; n++) keeper.grant(`b:${n}`, lease, now);
+    asleep = () => {
+      asleep = () => undefined;
+      now += 2000;
+      keeper.observe(now);
+      for (let n = 10; n < 18; n++) keeper.grant(`b:${n}`, { ...lease, deadlineMs: now + 1000 }, now);
+      now -= 2000; // it read the clock before it slept
+    };
+    expect(sleepy.spend('b:3', 0)).not.toBe('ok');
+    for (let n = 10; n < 18; n++) expect(keeper.tokens(`b:${n}`)).toBe(5);
+  });
+
   test('without a free cell a grant is refused, not given to somebody else', () => {
     const { table, keeper, lease, now } = room(8);
     for (let n = 0; n < 8; n++) expect(keeper.grant(`b:${n}`, lease(1), now())).toBe(true);

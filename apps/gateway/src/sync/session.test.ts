@@ -42,6 +42,12 @@ describe('session', () => {
     expect(step.state.held?.revision).toBe(1);
   });
 
+  test('a batch that ends at the held revision by another way shows that the histories differ', () => {
+    const other = new TestRealm().write(grant()).write(key(9));
+    const step = take(following(realm, at(other, 2)), realm, realm.batch(0, 2));
+    expect(step.effects).toMatchObject([{ t: 'close', resync: true }]);
+  });
+
   test('a node without any state may start with the very first revision', () => {
     const step = take(following(realm, null), realm, realm.batch(0));
     expect(kinds(step)).toEqual(['apply-batch', 'contact']);
