@@ -2,6 +2,7 @@ import type net from 'node:net';
 import type { CompiledTarget, Outlier, UpstreamTls } from '@fluxgate/policy';
 import type { WireLimits } from './limits.ts';
 import type { TimerWheel } from './timer-wheel.ts';
+import type { TlsDialer } from './tls-dialer.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
 
 const FAILURES_TO_OPEN = 5;
@@ -28,8 +29,7 @@ export interface TargetShared {
   readonly wheel: TimerWheel;
   readonly limits: WireLimits;
   readonly onFault: (error: unknown) => void;
-  /** PEM of a `file:` reference; throws if there is none. */
-  readonly authorities: (reference: string) => string;
+  readonly tls: TlsDialer;
 }
 
 /** One address to send to: its connections, its queue, its health. Shared by all upstreams that name it, kept over plans. */

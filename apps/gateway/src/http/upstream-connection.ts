@@ -23,20 +23,6 @@ export type UpstreamFailure = 'connect' | 'connect_timeout' | 'broken' | 'timeou
  */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
-function secureOptions(target: Target, secure: NonNullable<Target['secure']>): tls.ConnectionOptions {
-  const name = secure.sni ?? (net.isIP(target.host) === 0 ? target.host : null);
-  return {
-    ALPNProtocols: ['http/1.1'],
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: secure.verify,
-    ...(name !== null && { servername: name }),
-    ...(secure.sni !== null && {
-      checkServerIdentity: (_host: string, peer: tls.PeerCertificate) => tls.checkServerIdentity(secure.sni!, peer),
-    }),
-    ...(secure.ca !== null && { ca: [...tls.rootCertificates, target.shared.authorities(secure.ca)] }),
-  };
-}
-
 /** One socket to a target: idle in the pool, or lent to one exchange. */
 export class UpstreamConnection implements Timed {
   dueMs = 0;
@@ -61,7 +47,7 @@ export class UpstreamConnection implements Timed {
     const { host, port, lookup, secure } = target;
     const address = { host, port, onread, ...(lookup !== null && { lookup }) };
     if (secure !== null) {
-      this.socket = tls.connect({ ...address, ...secureOptions(target, secure) });
+      this.socket = tls.connect({ ...address, ...target.shared.tls.options(host, secure) });
       this.socket.setNoDelay(true);
     } else this.socket = net.connect({ ...address, noDelay: true });
     this.socket.on(secure !== null ? 'secureConnect' : 'connect', () => this.#open());

@@ -12,6 +12,7 @@ import type { ReadContext } from './read-request.ts';
 import { DateLine } from './relay-head.ts';
 import type { Resolve } from './resolver.ts';
 import { TimerWheel } from './timer-wheel.ts';
+import { TlsDialer } from './tls-dialer.ts';
 import { TracePool } from './trace.ts';
 import { type UpgradedStream, UpgradedStreams } from './upgraded-streams.ts';
 import { UpstreamDirectory } from './upstream-directory.ts';
@@ -90,7 +91,7 @@ export function createWire(options: WireOptions): WireEngine {
   const onFault = options.onFault ?? nothing;
   const wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
   const upstreams = new UpstreamDirectory(
-    { wheel, limits, onFault, authorities: options.authorities ?? fileAuthorities },
+    { wheel, limits, onFault, tls: new TlsDialer(options.authorities ?? fileAuthorities, onFault) },
     options.resolve ?? systemResolve,
   );
   const trace = new TracePool(options.random);
