@@ -12,6 +12,8 @@ const UNKNOWN = '(nodes of other control planes)';
 interface Progressed {
   readonly name: string;
   readonly applied: number;
+  /** Keeps an old value because it could not read the new one. */
+  readonly holds: boolean;
 }
 
 /** Rows of nodes that another control plane holds now: connected there, and written within `freshMs`. */
@@ -60,15 +62,25 @@ export async function awaitConvergence(
     const names = new Set(local.map((session) => session.name));
     const others = (remote ?? []).filter((row) => !names.has(row.name));
     const nodes: Progressed[] = [
-      ...local.map((session) => ({ name: session.name, applied: appliedIn(session, watch.epoch) })),
-      ...others.map((row) => ({ name: row.name, applied: row.epoch === watch.epoch ? row.applied : -1 })),
+      ...local.map((session) => ({
+        name: session.name,
+        applied: appliedIn(session, watch.epoch),
+        holds: session.progress.quarantined.length > 0,
+      })),
+      ...others.map((row) => ({
+        name: row.name,
+        applied: row.epoch === watch.epoch ? row.applied : -1,
+        holds: row.quarantined.length > 0,
+      })),
     ];
-    const pending = nodes.filter(({ applied }) => applied < revision).map(({ name }) => name);
+    // A node that holds an entity it cannot read has not converged, and waiting for it would not help.
+    const awaited = nodes.filter(({ applied }) => applied < revision).length + (remote === null ? 1 : 0);
+    const pending = nodes.filter(({ applied, holds }) => applied < revision || holds).map(({ name }) => name);
     if (remote === null) pending.push(UNKNOWN);
     const timeIsOver = clock() >= deadlineMs;
-    if (pending.length === 0 || timeIsOver) {
+    if (awaited === 0 || timeIsOver) {
       arrived.cancel();
-      const reached = nodes.filter(({ applied }) => applied >= revision).length;
+      const reached = nodes.filter(({ applied, holds }) => applied >= revision && !holds).length;
       return {
         revision,
         nodes: nodes.length,
