@@ -14,9 +14,12 @@ interface Stored extends ImportedSet {
   readonly byKid: ReadonlyMap<string, readonly VerifyKey[]>;
 }
 
-/** Namesakes are tried one after the other, but not without end. */
-const NAMESAKES_MAX = 4;
 const NONE: readonly VerifyKey[] = [];
+
+interface Candidate {
+  readonly known: boolean;
+  readonly key: VerifyKey | null;
+}
 
 /** The key sets of a worker, by provider. Two issuers never see each other's keys, whatever these are called. */
 export class KeyStore {
@@ -36,7 +39,7 @@ export class KeyStore {
       if (kid === null) continue;
       const namesakes = byKid.get(kid);
       if (namesakes === undefined) byKid.set(kid, [key]);
-      else if (namesakes.length < NAMESAKES_MAX) namesakes.push(key);
+      else namesakes.push(key);
     }
     this.#sets.set(message.provider, { keys, byKid, spelling, usableUntilMs: message.usableUntilMs });
   }
@@ -53,21 +56,15 @@ export class KeyStore {
   }
 
   /**
-   * Keys that may have signed. `known`: the set has a key of that id, so that asking the issuer again would bring nothing. A token without
-   * an id is believed only if exactly one key could have signed it.
+   * The key that must have signed. `known`: the set has keys of that id, so that asking the issuer again would bring nothing. Where several
+   * keys fit (namesakes, or a token that names none), none is taken: which one was meant must not depend on the order of a list.
    */
-  candidates(
-    provider: string,
-    kid: string | null,
-    algorithm: Algorithm,
-  ): { readonly known: boolean; readonly keys: readonly VerifyKey[] } {
+  candidate(provider: string, kid: string | null, algorithm: Algorithm): Candidate {
     const set = this.#sets.get(provider);
-    if (set === undefined) return { known: false, keys: NONE };
-    if (kid === null) {
-      const fitting = set.keys.filter((one) => agrees(one.jwk, algorithm));
-      return { known: fitting.length > 0, keys: fitting.length === 1 ? fitting : NONE };
-    }
-    const named = set.byKid.get(kid);
-    return { known: named !== undefined, keys: named?.filter((one) => agrees(one.jwk, algorithm)) ?? NONE };
+    if (set === undefined) return { known: false, key: null };
+    const named = kid === null ? set.keys : (set.byKid.get(kid) ?? NONE);
+    const fitting = named.filter((one) => agrees(one.jwk, algorithm));
+    const known = kid === null ? fitting.length > 0 : named.length > 0;
+    return { known, key: fitting.length === 1 ? (fitting[0] ?? null) : null };
   }
 }

@@ -71,23 +71,16 @@ export class TokenDesk implements TokenPort {
     const algorithm = algorithms.has(read.alg) ? algorithmOf(read.alg) : null;
     if (algorithm === null) return no('invalid_token', 'its algorithm is not accepted here');
     if (set === null) return no('keys_unavailable', `there are no usable keys of ${provider.issuer}`, true);
-    const { known, keys } = this.#keys.candidates(provider.id, read.kid, algorithm);
-    if (keys.length === 0) {
-      return known
-        ? no(
-            'invalid_token',
-            read.kid === null ? 'it names no key, and several could be meant' : 'the key it names is not for its algorithm',
-          )
-        : no('invalid_token', 'it names a key that the issuer does not publish', true);
+    const { known, key } = this.#keys.candidate(provider.id, read.kid, algorithm);
+    if (key === null) {
+      if (!known) return no('invalid_token', 'it names a key that the issuer does not publish', true);
+      return no('invalid_token', 'no single key of the issuer fits its key id and algorithm');
     }
     const data = Buffer.from(opened.text.slice(0, read.signedChars), 'latin1');
-    for (const key of keys) {
-      if (!verifySignature(algorithm, key, data, read.signature)) continue;
-      const token: VerifiedToken = { set, alg: read.alg, typ: read.typ, claims: read.claims };
-      this.#cache.put(opened.hash, token, opened.text.length);
-      return { ok: true, token };
-    }
-    return no('invalid_token', 'its signature is wrong');
+    if (!verifySignature(algorithm, key, data, read.signature)) return no('invalid_token', 'its signature is wrong');
+    const token: VerifiedToken = { set, alg: read.alg, typ: read.typ, claims: read.claims };
+    this.#cache.put(opened.hash, token, opened.text.length);
+    return { ok: true, token };
   }
 
   ask(opened: OpenedToken, provider: TokenProvider): Promise<void> | null {

@@ -62,8 +62,7 @@ export function readJwk(jwk: unknown): PublicJwk | string {
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > KID_CHARS_MAX)) return 'kid is no text of reasonable length';
   // RFC 7517 §4.2, §4.3: both, if present, must allow it.
   if (use !== undefined && use !== 'sig') return 'not meant for signatures (use)';
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
-    return 'not meant for verifying (key_ops)';
+  if (operations !== undefined && !allowsVerifying(operations)) return 'not meant for verifying (key_ops)';
   if ('d' in jwk || 'p' in jwk || 'k' in jwk) return 'holds private or secret parts';
   if (alg !== undefined && typeof alg !== 'string') return 'alg is no text';
   const material = materialOf(jwk);
@@ -74,6 +73,12 @@ export function readJwk(jwk: unknown): PublicJwk | string {
     if (algorithm === null || !agrees(key, algorithm)) return 'its alg does not go with its type';
   }
   return key;
+}
+
+/** RFC 7517 §4.3: texts, none of them twice. */
+function allowsVerifying(operations: unknown): boolean {
+  if (!Array.isArray(operations) || new Set(operations).size !== operations.length) return false;
+  return operations.every((one) => typeof one === 'string') && operations.includes('verify');
 }
 
 function materialOf(jwk: JsonObject): PublicJwk['material'] | string {
@@ -108,7 +113,22 @@ function rsaMaterial(n: unknown, e: unknown): PublicJwk['material'] | string {
   // An even exponent is no RSA, 1 makes every signature its own message; above 2^32 it only costs time.
   const exponentBits = bitsOf(exponent);
   if (exponentBits < 2 || exponentBits > 33 || ((exponent.at(-1) as number) & 1) === 0) return 'an RSA exponent that nobody uses';
+  if (isRoca(modulus)) return 'an RSA key of a generator whose keys can be factored (CVE-2017-15361)';
   return { kty: 'RSA', n: n as string, e: e as string };
+}
+
+/** Small primes, each with its residues that are powers of 65537: a modulus that lies among them for every prime was made by that generator. */
+const ROCA_MARKS: readonly (readonly [prime: number, powers: ReadonlySet<number>])[] = [
+  3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131,
+  137, 139, 149, 151, 157, 163, 167,
+].map((prime) => {
+  const powers = new Set<number>();
+  for (let power = 1; !powers.has(power); power = (power * (65_537 % prime)) % prime) powers.add(power);
+  return [prime, powers] as const;
+});
+
+function isRoca(modulus: Uint8Array): boolean {
+  return ROCA_MARKS.every(([prime, powers]) => powers.has(modulus.reduce((rest, byte) => (rest * 256 + byte) % prime, 0)));
 }
 
 function hasBytes(text: unknown, length: number): text is string {
