@@ -173,6 +173,17 @@ test('a configured listener takes the place of the one that the node was started
   expect(await talk(own, GET)).toContain('200');
 });
 
+test('a worker that is replaced does not open the port that a configured listener has taken, until the listener goes', async () => {
+  const { listeners, port } = await room(['127.0.0.1/32']);
+  const at = await port();
+  listeners.expectOwn(at, '127.0.0.1');
+  expect(await talk(at, GET)).toBe('refused');
+  await listeners.apply([plain(at, { proxyProtocol: 'v1' })]);
+  expect(await talk(at, GET)).toBe('');
+  await listeners.apply([]);
+  expect(await talk(at, GET)).toContain('200');
+});
+
 test('PROXY protocol tells the client and its VPC endpoint, also when the header comes byte by byte', async () => {
   const { listeners, port, seen, wire } = await room(['127.0.0.1/32']);
   const at = await port();

@@ -1,12 +1,11 @@
 import { type Listener as ListenerSpec, PLAIN_LISTENER, splitListenAddress } from '@fluxgate/policy';
+import { covers } from './covers.ts';
 import { type ListenerParts, type ListenerState, OpenListener } from './listener.ts';
 
 export interface ListenersParts extends ListenerParts {
   /** Told whenever something about a listener is different. */
   readonly onChange: (states: readonly ListenerState[]) => void;
 }
-
-const WILDCARDS = new Set(['0.0.0.0', '::']);
 
 /**
  * All addresses of one worker: the one that the node was started with, and those of the configuration. A change opens and closes only
@@ -36,6 +35,12 @@ export class Listeners {
     this.#ownHost = host;
     this.#ownPort = own.boundPort ?? port;
     return this.#ownPort;
+  }
+
+  /** The same address, taken by a configured listener in the other workers: only opened if the plan does not cover it. */
+  expectOwn(port: number, host: string): void {
+    this.#ownHost = host;
+    this.#ownPort = port;
   }
 
   apply(specs: readonly ListenerSpec[]): Promise<void> {
@@ -89,11 +94,7 @@ export class Listeners {
   /** A configured listener on the node's own port takes its place: two on one port would share its connections. */
   async #settleOwn(): Promise<void> {
     if (this.#ownPort === 0) return;
-    const covered = [...this.#open.values()].some(
-      (one) =>
-        one.port === this.#ownPort && (one.host === this.#ownHost || WILDCARDS.has(one.host) || WILDCARDS.has(this.#ownHost)),
-    );
-    if (covered) {
+    if (covers([...this.#open.keys()], this.#ownPort, this.#ownHost)) {
       this.#own?.close();
       this.#own = null;
     } else if (this.#own === null) {

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { covers } from '../listeners/covers.ts';
 import type { ListenerState } from '../listeners/listener.ts';
 import { Backoff } from './backoff.ts';
 import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from './messages.ts';
@@ -6,7 +7,7 @@ import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from 
 export interface CrewParts {
   readonly entry: URL;
   readonly count: number;
-  readonly data: Omit<WorkerData, 'worker' | 'port' | 'sync' | 'services'>;
+  readonly data: Omit<WorkerData, 'worker' | 'port' | 'isPortCovered' | 'sync' | 'services'>;
   readonly nowMs: () => number;
   /** The other end of a worker's channel goes to the sync thread. */
   readonly join: (worker: number, port: MessagePort) => void;
@@ -42,6 +43,8 @@ export class Crew {
   readonly #members: Member[] = [];
   #port = 0;
   #draining = false;
+  /** Of the configured listeners, as the last worker told them. */
+  #addresses: readonly string[] = [];
   #onDrained: (() => void) | null = null;
 
   constructor(parts: CrewParts) {
@@ -147,6 +150,7 @@ export class Crew {
       ...this.#parts.data,
       worker: member.number,
       port: this.#port,
+      isPortCovered: this.#port !== 0 && covers(this.#addresses, this.#port, this.#parts.data.host),
       sync: sync.port1,
       services: services.port1,
     };
@@ -194,6 +198,7 @@ export class Crew {
         break;
       case 'listeners':
         member.listeners = message.states;
+        this.#addresses = message.states.map((one) => one.address);
         this.#parts.onListeners?.();
         break;
       case 'report':

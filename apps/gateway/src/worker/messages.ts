@@ -9,6 +9,8 @@ export interface WorkerData {
   readonly realm: string;
   readonly host: string;
   readonly port: number;
+  /** A configured listener has taken the place of `port`: a worker that is replaced must not open it meanwhile. */
+  readonly isPortCovered: boolean;
   /** Several workers share one port; false where the platform cannot. */
   readonly reusePort: boolean;
   readonly rates: RateHandles;

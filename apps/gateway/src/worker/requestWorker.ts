@@ -156,7 +156,8 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
 
   try {
-    tell({ t: 'listening', port: await listeners.openOwn(data.port, data.host) });
+    if (data.isPortCovered) listeners.expectOwn(data.port, data.host);
+    tell({ t: 'listening', port: data.isPortCovered ? data.port : await listeners.openOwn(data.port, data.host) });
   } catch (error) {
     const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
     tell({ t: 'cannot-listen', code, message });
