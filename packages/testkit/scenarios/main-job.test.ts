@@ -125,8 +125,10 @@ describe.each(engines)('a key is made, pushed and checked ($name)', (engine) => 
     expect((await get('/public')).status).toBe(200);
     expect((await get('/publicity')).status).toBe(404);
     const key = await issue('anything');
-    const payments = await get('/api/v2/payments', withKey(key));
-    expect([payments.status, JSON.parse(payments.body).error]).toEqual([503, 'not_enforceable']);
+    const app = await get('/app', withKey(key));
+    expect([app.status, JSON.parse(app.body).error]).toEqual([503, 'not_enforceable']);
+    // A key is no token: the route asks for one of its issuer.
+    expect((await get('/api/v2/payments', withKey(key))).status).toBe(401);
     const nowhere = await get('/nowhere', withKey(key));
     expect([nowhere.status, JSON.parse(nowhere.body).error]).toEqual([503, 'no_upstream']);
     const method = await fetch(`${house.nodes[0]?.url}/api/v2/metrics`, { method: 'DELETE', headers: withKey(key) });

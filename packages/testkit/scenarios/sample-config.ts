@@ -44,5 +44,10 @@ upstream: metrics
 middleware:
   - jwt: { issuer: "https://auth.stripe.com", audience: payments-api, jwks_uri: "https://auth.stripe.com/.well-known/jwks.json" }
 ---
+route: /app
+upstream: metrics
+middleware:
+  - oauth2: { issuer: "https://accounts.google.com", client_id: gx_88291a, redirect_uri: "https://app.example.com/callback" }
+---
 route: /nowhere
 `;

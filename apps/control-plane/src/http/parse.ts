@@ -1,6 +1,7 @@
 import type { Operation } from '@fluxgate/protocol/admin';
 import type { z } from 'zod';
 import { type FieldError, invalid, type Problem } from '../problem.ts';
+import { credentialsIn } from './credential-in-input.ts';
 
 /** Why an issue of zod is one, for people: what is wrong and what would be right, never the value that was sent. */
 function errorsOf(where: string, issues: readonly z.core.$ZodIssue[]): FieldError[] {
@@ -48,6 +49,8 @@ export function parseInput(operation: Operation, search: URLSearchParams, body: 
   } else if (body !== undefined && !(typeof body === 'object' && body !== null && Object.keys(body).length === 0)) {
     errors.push({ field: 'body', message: 'the operation takes no body', hint: null });
   }
+  // The secret store is where a credential may be put; everything else is read back by somebody.
+  if (operation.id !== 'secretsSet') errors.push(...credentialsIn(content), ...credentialsIn(query));
   return errors.length > 0 ? invalid(errors) : { query, body: content };
 }
 
