@@ -189,6 +189,7 @@ test('a route that uses nothing of it compiles to nothing of it', () => {
 test('what is dangerous or cannot work at the edges is told before it is applied', () => {
   expect(codes({ routes: [route('/', { cors: cors({ origins: '*', credentials: true }) })] })).toContain('cors_open');
   expect(codes({ routes: [route('/', { cors: cors({ origins: ['null'] }) })] })).toContain('cors_invalid');
+  expect(codes({ routes: [route('/', { request: request({ host: 'a\r\nX: y' }) })] })).toContain('host_invalid');
   const listener = { address: '0.0.0.0:8443', tls: [], ...PLAIN_LISTENER };
   const listening = (...listeners: object[]) =>
     codes({ settings: settings({ listeners: listeners.map((one) => ({ ...listener, ...one })) }) });

@@ -6,6 +6,7 @@ import { canonicalPrefix } from '../routing/target.ts';
 import { type Direction, headerChangeProblem, headerValueProblem } from './headers.ts';
 import type { HeaderChanges, Listener } from './model.ts';
 import { readOrigin } from './origins.ts';
+import { isHostName } from './transform.ts';
 
 /** Rules about listeners, CORS, transforms and bounds that hold however a configuration came about. */
 
@@ -136,6 +137,14 @@ function judgeRoute(route: RouteSpec, owned: ReadonlySet<string>, report: Report
           });
   }
   if (request !== null) {
+    if (!isHostName(request.host))
+      error(
+        report,
+        { object, field: 'request.host' },
+        'host_invalid',
+        `"${request.host}" is not a host in lower case without a port`,
+        'write preserve, upstream, or a name such as orders.internal',
+      );
     judgeChanges(request, 'request', { object, field: 'request' }, owned, report);
     if (request.rewritePrefix !== null) {
       const prefix = canonicalPrefix(request.rewritePrefix);

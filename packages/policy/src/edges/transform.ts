@@ -50,6 +50,12 @@ export function compileHeaders(
   return drop.length === 0 && put.length === 0 ? null : Object.freeze({ drop: Object.freeze(drop), put: Object.freeze(put) });
 }
 
+const HOST =
+  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$|^\[[0-9a-f:.]+\]$/;
+
+/** Lower case, without a port: what a route may name as the Host of its upstream. */
+export const isHostName = (text: string): boolean => HOST.test(text);
+
 const segmentsOf = (prefix: string): number => (prefix === '/' ? 0 : prefix.split('/').length - 1);
 
 /** null: nothing is changed. `owned`: fields that only the gateway writes upstream. */
@@ -60,7 +66,7 @@ export function compileRequest(
 ): CompiledRequest | null {
   const headers = compileHeaders(changes, 'request', owned);
   const path = compilePath(changes, prefix);
-  const host = changes.host === 'preserve' ? null : changes.host === 'upstream' ? '' : changes.host;
+  const host = changes.host === 'upstream' ? '' : isHostName(changes.host) && changes.host !== 'preserve' ? changes.host : null;
   return headers === null && path === null && host === null ? null : Object.freeze({ headers, path, host });
 }
 
