@@ -31,8 +31,8 @@ function note(at: number, name: string): void {
 function hostChangeOf(forward: Forward): string | null {
   for (let i = 0; i < forward.set.length; i += 2)
     if (forward.set[i]!.length === 4 && forward.set[i]!.toLowerCase() === 'host') return '';
-  const host = forward.route.spec.request?.host;
-  return host === undefined || host === 'preserve' ? null : host;
+  const host = forward.route.requestTransform?.host ?? null;
+  return host === '' ? 'upstream' : host;
 }
 
 // Plain additions below: a template literal costs a call per part, and this runs for every request.
