@@ -7,6 +7,14 @@ import type { Door } from './door.ts';
 import type { Metrics } from './http/metrics.ts';
 import type { Log } from './log.ts';
 
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+
+export interface CommandAnswer {
+  readonly ok: boolean;
+  /** JSON; `{ why }` where not ok. */
+  readonly body: unknown;
+}
+
 /** What operations ask of the sync hub. */
 export interface Nodes {
   /** Tells connected nodes that the realm has a new revision. */
@@ -14,6 +22,17 @@ export interface Nodes {
   /** Which live nodes decide by the revision, once all do or the timeout has passed. */
   convergence(realm: string, revision: number, timeoutMs: number): Promise<Convergence>;
   list(realm: string): Promise<Node[]>;
+  /**
+   * Asks the nodes connected to this replica something that is no state; by name, what each answered. A node that leaves, or does not answer in
+   * time, is an answer too. `nodes`: only these.
+   */
+  command(
+    realm: string,
+    name: string,
+    args: Readonly<Record<string, JsonValue>>,
+    timeoutMs: number,
+    nodes?: readonly string[],
+  ): Promise<ReadonlyMap<string, CommandAnswer>>;
   /** Cuts off the nodes that came with this token. */
   disconnect(tokenKid: string): void;
 }

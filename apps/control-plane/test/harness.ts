@@ -47,6 +47,7 @@ export interface FakeNodes extends Nodes {
   readonly asked: { realm: string; revision: number; timeoutMs: number }[];
   answer: (revision: number) => Partial<Convergence>;
   listed: Node[];
+  commanded: (name: string, args: object) => Record<string, { ok: boolean; body: unknown }>;
 }
 
 function fakeNodes(): FakeNodes {
@@ -56,9 +57,11 @@ function fakeNodes(): FakeNodes {
     asked: [],
     listed: [],
     answer: () => ({}),
+    commanded: () => ({}),
     wake: (realm) => void fake.woken.push(realm),
     disconnect: (kid) => void fake.cutOff.push(kid),
     list: async () => fake.listed,
+    command: async (_realm, name, args) => new Map(Object.entries(fake.commanded(name, args))),
     convergence: async (realm, revision, timeoutMs) => {
       fake.asked.push({ realm, revision, timeoutMs });
       return { revision, nodes: 1, reached: 1, converged: true, pending: [], elapsedMs: 1, ...fake.answer(revision) };

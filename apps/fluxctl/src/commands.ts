@@ -14,6 +14,9 @@ import { list as contextList } from './commands/context/list.ts';
 import { remove as contextRemove } from './commands/context/remove.ts';
 import { show as contextShow } from './commands/context/show.ts';
 import { use as contextUse } from './commands/context/use.ts';
+import { evict as jwksEvict } from './commands/jwks/evict.ts';
+import { refresh as jwksRefresh } from './commands/jwks/refresh.ts';
+import { status as jwksStatus } from './commands/jwks/status.ts';
 import { generate as keysGenerate } from './commands/keys/generate.ts';
 import { get as keysGet } from './commands/keys/get.ts';
 import { list as keysList } from './commands/keys/list.ts';
@@ -50,6 +53,9 @@ import { revoke as tokensRevoke } from './commands/tokens/revoke.ts';
  * code in it. What is heavy (network, YAML, prompts, colours, the judge of configurations) is imported where it is used.
  */
 export const COMMANDS: Readonly<Record<string, AnyCommand>> = {
+  'jwks status': jwksStatus,
+  'jwks refresh': jwksRefresh,
+  'jwks evict': jwksEvict,
   'keys generate': keysGenerate,
   'keys list': keysList,
   'keys get': keysGet,

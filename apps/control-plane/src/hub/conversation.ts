@@ -25,6 +25,10 @@ export async function converse(session: Session, hub: RealmHub, message: FromNod
       return answered(session, () => lease(session, hub, message, options));
     case 'lease_return':
       return answered(session, () => giveBack(session, message, options));
+    case 'command_result':
+      // Late, or never asked for: nobody waits for it.
+      session.commands.get(message.id)?.({ ok: message.ok, body: message.body });
+      return;
     case 'usage':
       return answered(session, () => usage(session, message, options));
   }

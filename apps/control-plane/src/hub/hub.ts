@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer';
 import type { Server } from 'node:http';
 import type { Convergence, Node } from '@fluxgate/protocol/admin';
 import { NAME_PATTERN } from '@fluxgate/protocol/admin';
-import { type FromNode, type Hello, PROTOCOL_VERSION, TEXT_CHARS_MAX } from '@fluxgate/protocol/sync';
+import { type Command, type FromNode, type Hello, PROTOCOL_VERSION, TEXT_CHARS_MAX } from '@fluxgate/protocol/sync';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { CommandAnswer } from '../services.ts';
 import { awaitConvergence, viewNodes } from './convergence.ts';
 import { converse } from './conversation.ts';
 import { type HubOptions, PACE, type TokenHolder } from './options.ts';
@@ -27,6 +28,14 @@ export interface Hub {
   convergence(realm: string, revision: number, timeoutMs: number): Promise<Convergence>;
   /** All nodes that ever joined, by name. */
   list(realm: string): Promise<Node[]>;
+  /** Asks live nodes of this replica something that is no state; by name, what each answered. `nodes`: only these. */
+  command(
+    realm: string,
+    name: string,
+    args: Command['args'],
+    timeoutMs: number,
+    nodes?: readonly string[],
+  ): Promise<Map<string, CommandAnswer>>;
   /** Cuts off the nodes that came with this token. */
   disconnect(tokenKid: string): void;
   /** Live nodes at this control plane. */
@@ -113,6 +122,7 @@ export function createHub(options: HubOptions): Hub {
     socket.on('close', (code) => {
       clearTimeout(helloTimer);
       sessions.delete(session);
+      session.abandonCommands();
       if (session.live) {
         log.info({ ...session.about, code, reason: session.closing ?? 'closed by the node' }, 'sync: a node left');
         departed.set(session.source, session);
@@ -296,6 +306,16 @@ export function createHub(options: HubOptions): Hub {
     async list(realm) {
       const [rows, head] = [await db.nodes.list(realm), await db.head(realm)];
       return viewNodes(rows, opened.get(realm)?.sessions ?? [], head, { hubId, nowMs: clock(), freshMs: FRESH_MS });
+    },
+    async command(realm, name, args, timeoutMs, nodes) {
+      const asked = [...(opened.get(realm)?.sessions ?? [])].filter(
+        (session) => session.live && session.isOpen && (nodes === undefined || nodes.includes(session.name)),
+      );
+      const id = Buffer.from(random(12)).toString('base64url');
+      const answers = await Promise.all(
+        asked.map(async (session) => [session.name, await session.command(id, name, args, timeoutMs)] as const),
+      );
+      return new Map(answers);
     },
     disconnect,
     get connected() {

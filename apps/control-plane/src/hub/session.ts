@@ -1,5 +1,6 @@
-import { type FromNode, type Hello, parseFromNode, type ToNode } from '@fluxgate/protocol/sync';
+import { type Command, type FromNode, type Hello, parseFromNode, type ToNode } from '@fluxgate/protocol/sync';
 import type { WebSocket } from 'ws';
+import type { CommandAnswer } from '../services.ts';
 import type { TokenHolder } from './options.ts';
 
 /** Bytes that may wait in a socket before nothing more is put into it: then the node is behind, and catches up when it reads again. */
@@ -72,6 +73,8 @@ export class Session {
   flushedAtMs = 0;
   pending = 0;
   closing: CloseReason | null = null;
+  /** Commands that wait for their result. */
+  readonly commands = new Map<string, (answer: CommandAnswer) => void>();
   #pumping = false;
   #again = false;
 
@@ -169,6 +172,25 @@ export class Session {
 
   answered(): void {
     this.pending -= 1;
+  }
+
+  /** Never rejects: silence and a socket that ends are answers too. */
+  command(id: string, name: string, args: Command['args'], timeoutMs: number): Promise<CommandAnswer> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle({ ok: false, body: { why: 'no answer in time' } }), timeoutMs);
+      const settle = (answer: CommandAnswer): void => {
+        clearTimeout(timer);
+        this.commands.delete(id);
+        resolve(answer);
+      };
+      this.commands.set(id, settle);
+      if (!this.say({ t: 'command', id, name, args })) settle({ ok: false, body: { why: 'the node has left' } });
+    });
+  }
+
+  /** The socket is gone: nobody answers any more. */
+  abandonCommands(): void {
+    for (const settle of [...this.commands.values()]) settle({ ok: false, body: { why: 'the node has left' } });
   }
 
   close(reason: CloseReason, retryAfterMs: number): void {

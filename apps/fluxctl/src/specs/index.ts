@@ -2,6 +2,7 @@ import { aboutSpecs } from './about.ts';
 import { accessSpecs, contextSpecs } from './access.ts';
 import { configSpecs } from './config.ts';
 import { gatewaySpecs } from './gateway.ts';
+import { jwksSpecs } from './jwks.ts';
 import { keySpecs } from './keys.ts';
 import type { CommandSpec } from './types.ts';
 
@@ -10,6 +11,7 @@ export const SPECS: readonly CommandSpec[] = [
   ...keySpecs,
   ...configSpecs,
   ...gatewaySpecs,
+  ...jwksSpecs,
   ...accessSpecs,
   ...contextSpecs,
   ...aboutSpecs,
@@ -18,13 +20,14 @@ export const SPECS: readonly CommandSpec[] = [
 /** Groups of the overview: title and the first words below it. */
 export const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['Everyday', ['keys', 'apply', 'validate', 'export', 'nodes']],
-  ['Access', ['auth', 'oauth2', 'tokens', 'secrets']],
+  ['Access', ['auth', 'oauth2', 'jwks', 'tokens', 'secrets']],
   ['Looking', ['routes', 'revisions', 'audit']],
   ['fluxctl itself', ['context', 'version', 'completion', 'help']],
 ];
 
 export const NOUN_SUMMARY: Readonly<Record<string, string>> = {
   keys: 'Make, list, rotate and revoke API keys',
+  jwks: 'Keys of token issuers, as the nodes hold them',
   nodes: 'Gateway nodes, and how far each has come',
   auth: 'Log in; prove that an endpoint is protected',
   oauth2: 'FluxGate as OAuth2 client of a provider',
