@@ -100,15 +100,34 @@ describe('leases at the node', () => {
     expect(table.spend(SUBJECT, 0)).toBe('empty');
   });
 
-  test('a lost line answers all who wait, and a grant of the old line is not counted', () => {
-    const { ask, answer, desk, table, keeper } = leaseRoom();
-    const outcome = ask();
+  test('a line that is back within a moment refuses nobody: who waited is asked for anew, and the old grant is not counted', () => {
+    const { ask, answer, desk, table, keeper, requests, pass } = leaseRoom();
+    const before = ask();
     desk.disconnected();
-    expect(outcome).toEqual(['unavailable']);
-    expect(table.spend(SUBJECT, 0)).toBe('lost');
-    desk.connected();
+    const meanwhile = ask();
+    expect(table.spend(SUBJECT, 0)).toBe('empty');
     answer();
     expect(keeper.tokens(SUBJECT)).toBe(0);
+    pass(1000);
+    desk.expire();
+    expect([before, meanwhile]).toEqual([[], []]);
+    desk.connected();
+    expect(requests()).toHaveLength(2);
+    answer();
+    expect([before, meanwhile]).toEqual([['granted'], ['granted']]);
+  });
+
+  test('a line that stays away is told to all who wait after a second and a half, and then at once', () => {
+    const { ask, desk, table, pass } = leaseRoom();
+    const waiting = ask();
+    desk.disconnected();
+    pass(1600);
+    desk.expire();
+    expect(waiting).toEqual(['unavailable']);
+    expect(table.spend(SUBJECT, 0)).toBe('lost');
+    expect(ask()).toEqual(['unavailable']);
+    desk.connected();
+    expect(table.spend(SUBJECT, 0)).toBe('empty');
   });
 
   test('who waits too long hears that nobody answers; the tokens still count when they come', () => {

@@ -5,6 +5,11 @@ type Outcome = 'granted' | 'exhausted' | 'unavailable';
 
 /** How long a request may wait for a lease. */
 const WAIT_MS = 2000;
+/**
+ * A line that was just lost (or, at start, is not there yet) is likely to be back: who asks meanwhile waits this long before hearing
+ * `unavailable`, so that a restart of the control plane or of the node refuses nobody.
+ */
+const AWAY_GRACE_MS = 1500;
 /** A question that is not answered by then is given up; should its grant still come, its tokens are lost. */
 const ABANDON_MS = 10_000;
 /** Workers answer `exhausted` on their own for this long: another node may give tokens back. */
@@ -18,11 +23,16 @@ const SHORT_LIVED_MS = 2000;
 /** The clocks of machines run apart by less than this. */
 const DRIFT = 0.001;
 
+interface Waiter {
+  readonly deadlineMs: number;
+  readonly settle: (outcome: Outcome) => void;
+}
+
 interface Flight {
   readonly id: number;
   readonly sentMs: number;
   readonly want: number;
-  waiters: { readonly deadlineMs: number; readonly settle: (outcome: Outcome) => void }[];
+  waiters: Waiter[];
 }
 
 interface LastGrant {
@@ -57,6 +67,9 @@ export class LeaseDesk {
   readonly #last = new Map<string, LastGrant>();
   #id = 0;
   #connected = false;
+  /** Until when a line that is away is still waited for. */
+  #graceUntilMs = 0;
+  #lobby: (Waiter & { readonly subject: string })[] = [];
   readonly counts = { requested: 0, granted: 0, exhausted: 0, unavailable: 0 };
 
   constructor(parts: LeaseDeskParts) {
@@ -66,22 +79,34 @@ export class LeaseDesk {
   connected(): void {
     this.#connected = true;
     this.#parts.keeper.setAuthority(true);
+    const waiting = this.#lobby;
+    this.#lobby = [];
+    for (const { subject, settle } of waiting) this.request(subject, settle);
   }
 
-  /** What was asked on that socket will not be answered any more. */
+  /** What was asked on that socket will not be answered any more; who waited for it asks again on the next, for a short while. */
   disconnected(): void {
     this.#connected = false;
-    this.#parts.keeper.setAuthority(false);
-    for (const subject of [...this.#flights.keys()]) this.#land(subject, 'unavailable');
+    this.#graceUntilMs = this.#parts.monotonicMs() + AWAY_GRACE_MS;
+    this.#parts.keeper.setAuthority(true);
+    for (const [subject, flight] of this.#flights) {
+      for (const waiter of flight.waiters) this.#lobby.push({ ...waiter, subject });
+      this.#parts.keeper.rearm(subject);
+    }
+    this.#flights.clear();
+    this.#subjects.clear();
   }
 
   request(subject: string, settle: (outcome: Outcome) => void): void {
-    const nobodyNeedsToAsk = this.#parts.keeper.isSpendable(subject, this.#parts.monotonicMs()); // somebody else's answer came first
+    const nowMs = this.#parts.monotonicMs();
+    const nobodyNeedsToAsk = this.#parts.keeper.isSpendable(subject, nowMs); // somebody else's answer came first
     const flight = nobodyNeedsToAsk ? null : this.#depart(subject);
     if (flight !== null) {
-      flight.waiters.push({ deadlineMs: this.#parts.monotonicMs() + WAIT_MS, settle });
+      flight.waiters.push({ deadlineMs: nowMs + WAIT_MS, settle });
     } else if (nobodyNeedsToAsk) {
       settle('granted');
+    } else if (!this.#connected && nowMs < this.#graceUntilMs && parseSubject(subject) !== null) {
+      this.#lobby.push({ deadlineMs: nowMs + WAIT_MS, settle, subject });
     } else {
       this.counts.unavailable += 1;
       settle('unavailable');
@@ -161,6 +186,7 @@ export class LeaseDesk {
   /** Ends waits that took too long. Call a few times a second. */
   expire(): void {
     const nowMs = this.#parts.monotonicMs();
+    if (!this.#connected && nowMs >= this.#graceUntilMs) this.#giveUp();
     for (const [subject, flight] of this.#flights) {
       const late = flight.waiters.filter((waiter) => waiter.deadlineMs <= nowMs);
       flight.waiters = flight.waiters.filter((waiter) => waiter.deadlineMs > nowMs);
@@ -169,6 +195,17 @@ export class LeaseDesk {
         settle('unavailable');
       }
       if (nowMs - flight.sentMs > ABANDON_MS) this.#land(subject, 'unavailable');
+    }
+  }
+
+  /** Nobody is there to ask: workers refuse by `on_authority_loss` without asking us. */
+  #giveUp(): void {
+    this.#parts.keeper.setAuthority(false);
+    const waiting = this.#lobby;
+    this.#lobby = [];
+    for (const { settle } of waiting) {
+      this.counts.unavailable += 1;
+      settle('unavailable');
     }
   }
 
