@@ -364,7 +364,7 @@ describe('a node', () => {
     expect(room.line.last('ack').applied).toBe(4);
   });
 
-  test('asks for leases on behalf of its workers, and answers them when the line is lost', () => {
+  test('asks for leases on behalf of its workers, and asks again when the line that was lost is back', () => {
     const room = joined();
     room.worker.say({ t: 'lease', id: 5, subject: 'q:9:2026-11-21' });
     const request = room.line.last('lease_request');
@@ -382,7 +382,10 @@ describe('a node', () => {
     });
     room.worker.say({ t: 'lease', id: 6, subject: 'b:kid000000001' });
     room.node.onDown('cut');
-    expect(room.worker.answers).toEqual(['granted', 'unavailable']);
+    expect(room.worker.answers).toEqual(['granted']);
+    room.join('none');
+    expect(room.line.last('lease_request').subject).toEqual({ kind: 'budget', kid: 'kid000000001' });
+    expect(room.line.last('lease_request').id).not.toBe(request.id);
   });
 
   test('usage of its workers reaches the control plane, and is sent again until it is acknowledged', () => {
