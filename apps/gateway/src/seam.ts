@@ -35,6 +35,10 @@ export interface RequestFacts {
   readonly scheme: 'http' | 'https';
   /** 32 lower-case hex digits; also in the `traceparent` sent upstream. */
   readonly traceId: string;
+  /** Span id of the caller that gave the trace id; empty: the trace begins here. */
+  readonly parentSpan: string;
+  /** W3C: bit 0 says that the trace is sampled. */
+  readonly traceFlags: string;
   /** Lower-case protocol of an upgrade request (`websocket`), else null. */
   readonly upgrade: string | null;
   readonly arrivedMs: number;
@@ -63,6 +67,8 @@ export interface Forward {
   /** CORS fields of whatever answers this request; the upstream's own are dropped on a route with CORS. Empty elsewhere. */
   readonly cors: FlatHeaders;
   readonly principal: string | null;
+  /** Id of the key that was accepted; not secret. */
+  readonly kid?: string | null;
 }
 
 export interface Answer {
@@ -74,6 +80,9 @@ export interface Answer {
   /** For the log and metrics; null for an answer that is no refusal. */
   readonly code: RefusalCode | null;
   readonly because: string;
+  /** Who was refused, where it had proven who it is. */
+  readonly principal?: string | null;
+  readonly kid?: string | null;
 }
 
 export type Decision = Forward | Answer;
@@ -84,17 +93,31 @@ export type Decide = (facts: RequestFacts) => Decision | Promise<Decision>;
 /** A refusal that the wire itself finds (framing, target, size, upstream trouble) becomes an answer here, so that every body has the same shape and a trace id. */
 export type AnswerRefusal = (code: RefusalCode, traceId: string, because: string, route: CompiledRoute | null) => Answer;
 
-/** After the last byte, or when the exchange broke. Must not throw. */
-export type Record = (exchange: {
+/** What became of a request. Times are of the monotonic clock, in milliseconds with fractions; 0: it did not come to that. */
+export interface Recorded {
   readonly facts: RequestFacts | null;
   readonly decision: Decision | null;
   readonly status: number;
   readonly upstreamTarget: string | null;
+  /** Span id that the upstream was told as its parent; empty: none. */
+  readonly upstreamSpan: string;
+  /** The last byte of the head was there. */
+  readonly startedMs: number;
+  /** The request was first written to an upstream connection. */
+  readonly handedMs: number;
+  /** A final head came from the upstream. */
+  readonly firstByteMs: number;
+  /** The upstream's answer was complete. */
+  readonly upstreamEndMs: number;
+  /** From `startedMs` to the last byte handed to the client's socket. */
   readonly durationMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly fault: string | null;
-}) => void;
+}
+
+/** After the last byte, or when the exchange broke. Must not throw, and must not keep what it is given. */
+export type Record = (exchange: Recorded) => void;
 
 export interface Wire {
   /** Swap the plan: upstream pools are kept where their targets are unchanged. */

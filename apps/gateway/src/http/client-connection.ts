@@ -8,6 +8,7 @@ import { faultOf, type WireFault } from './faults.ts';
 import { CR, LF } from './grammar.ts';
 import { HeadScanner } from './head-scanner.ts';
 import { readRequest } from './read-request.ts';
+import { withTiming } from './server-timing.ts';
 import type { Timed } from './timer-wheel.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { WireContext } from './wire-context.ts';
@@ -154,6 +155,7 @@ export class ClientConnection implements Timed {
 
   #nextRequest(): boolean {
     const context = this.#context;
+    const startedMs = context.clock.monotonicMs();
     let input = this.input!;
     while (input[this.inputAt] === CR && this.#scanner === null) {
       if (this.inputAt + 1 === input.length) return this.#awaitHead();
@@ -186,7 +188,7 @@ export class ClientConnection implements Timed {
     this.#phase = 'exchange';
     context.wheel.clear(this);
     this.#bodySinceMs = context.wheel.nowMs;
-    const exchange = new Exchange(this, facts, context);
+    const exchange = new Exchange(this, facts, context, startedMs);
     this.#exchange = exchange;
     exchange.start();
     return true;
@@ -279,6 +281,7 @@ export class ClientConnection implements Timed {
   answer(exchange: Exchange, answer: Answer): void {
     if (exchange.over) return;
     const { facts } = exchange;
+    const context = this.#context;
     exchange.status = answer.status;
     let unread = false;
     if (!exchange.discardBody()) this.mustClose = true;
@@ -289,7 +292,7 @@ export class ClientConnection implements Timed {
     // A refused handshake: what follows may be frames.
     if (facts.upgrade !== null) this.mustClose = true;
     const message = answerMessage(
-      answer,
+      answer.route?.serverTiming ? withTiming(answer, context.clock.monotonicMs() - exchange.startedMs, null) : answer,
       facts.method === 'HEAD',
       this.willClose(facts),
       facts.minor,
@@ -337,6 +340,11 @@ export class ClientConnection implements Timed {
       decision: answer,
       status: answer.status,
       upstreamTarget: null,
+      upstreamSpan: '',
+      startedMs: 0,
+      handedMs: 0,
+      firstByteMs: 0,
+      upstreamEndMs: 0,
       durationMs: 0,
       bytesIn,
       bytesOut: message.length,

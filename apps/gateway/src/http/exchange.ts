@@ -1,5 +1,5 @@
 import type { CompiledRoute, RefusalCode } from '@fluxgate/policy';
-import type { Decision, FlatHeaders, Forward } from '../seam.ts';
+import type { Decision, FlatHeaders, Forward, Recorded } from '../seam.ts';
 import { pickMember } from './balance.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -7,6 +7,7 @@ import type { Facts } from './facts.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { forwardHead } from './forward-head.ts';
 import { ResponseRelay } from './response-relay.ts';
+import { serverTiming } from './server-timing.ts';
 import type { Target } from './target.ts';
 import type { Timed } from './timer-wheel.ts';
 import { trailerLines } from './trailers.ts';
@@ -32,7 +33,7 @@ const FAILURE_CODES: Readonly<Record<UpstreamFailure, RefusalCode>> = {
 };
 
 /** One request and its answer. Owns the upstream connection while it lasts; ends exactly once, in `finish`. */
-export class Exchange implements UpstreamUser, Timed {
+export class Exchange implements UpstreamUser, Timed, Recorded {
   /** The bound on the whole exchange, where the upstream has one. */
   dueMs = 0;
   armedMs = 0;
@@ -46,6 +47,14 @@ export class Exchange implements UpstreamUser, Timed {
   requestDone: boolean;
   upstream: UpstreamConnection | null = null;
   over = false;
+  readonly startedMs: number;
+  handedMs = 0;
+  firstByteMs = 0;
+  upstreamEndMs = 0;
+  durationMs = 0;
+  upstreamSpan = '';
+  upstreamTarget: string | null = null;
+  fault: string | null = null;
   readonly #context: WireContext;
   #runtime: UpstreamRuntime | null = null;
   #target: Target | null = null;
@@ -59,8 +68,9 @@ export class Exchange implements UpstreamUser, Timed {
   #bodyMax: number;
   #wrote = false;
 
-  constructor(client: ClientConnection, facts: Facts, context: WireContext) {
+  constructor(client: ClientConnection, facts: Facts, context: WireContext, startedMs: number) {
     this.client = client;
+    this.startedMs = startedMs;
     this.facts = facts;
     this.#context = context;
     this.bytesIn = facts.text.length;
@@ -147,6 +157,12 @@ export class Exchange implements UpstreamUser, Timed {
     return this.#target === null ? null : this.#target.authority;
   }
 
+  /** How long it took to get here, for the client: what the gateway added, and the upstream until its first byte. */
+  timingLine(): string {
+    const upstreamMs = this.firstByteMs - this.handedMs;
+    return `Server-Timing: ${serverTiming(this.#context.clock.monotonicMs() - this.startedMs - upstreamMs, upstreamMs)}\r\n`;
+  }
+
   get forward(): Forward {
     return this.decision as Forward;
   }
@@ -159,16 +175,18 @@ export class Exchange implements UpstreamUser, Timed {
     this.upstream = connection;
     this.#relay = new ResponseRelay(this, this.#context);
     this.#wrote = true;
+    if (this.handedMs === 0) this.handedMs = this.#context.clock.monotonicMs();
     if (this.#resend !== null) {
       connection.write(this.#resend);
       connection.deadline(this.#runtime!.spec.timeout.firstByteMs);
       return;
     }
+    this.upstreamSpan = this.#context.trace.spanId();
     const head = forwardHead(
       this.facts,
       this.forward,
       this.client.peer,
-      this.#context.trace,
+      this.upstreamSpan,
       connection.target.authority,
       this.#basePath,
     );
@@ -375,13 +393,15 @@ export class Exchange implements UpstreamUser, Timed {
   /** The upstream has answered with this status; what gateways say when they fail counts as a failure. */
   answered(status: number): void {
     this.status = status;
+    this.firstByteMs = this.#context.clock.monotonicMs();
     if (status >= 502 && status <= 504) this.#target!.failed(false);
     else this.#target!.succeeded();
   }
 
   /** The response is complete on the upstream side. `reusable`: both sides agree where it ended. */
-  responseDone(reusable: boolean): void {
+  responseDone(reusable: boolean, inOnePiece: boolean): void {
     const { upstream } = this;
+    this.upstreamEndMs = inOnePiece ? this.firstByteMs : this.#context.clock.monotonicMs();
     this.upstream = null;
     if (upstream === null) return;
     if (reusable && this.requestDone) upstream.release();
@@ -401,20 +421,12 @@ export class Exchange implements UpstreamUser, Timed {
     this.over = true;
     this.dueMs = 0;
     this.#dropUpstream();
-    const upstreamTarget = this.upstreamName;
+    this.upstreamTarget = this.upstreamName;
+    this.fault = fault;
     this.#setTarget(null);
     this.#resend = null;
-    const { facts, decision, status, bytesIn, bytesOut } = this;
-    this.#context.record({
-      facts,
-      decision,
-      status,
-      upstreamTarget,
-      durationMs: this.#context.clock.nowMs() - facts.arrivedMs,
-      bytesIn,
-      bytesOut,
-      fault,
-    });
+    this.durationMs = this.#context.clock.monotonicMs() - this.startedMs;
+    this.#context.record(this);
   }
 }
 

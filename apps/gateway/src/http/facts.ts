@@ -32,6 +32,7 @@ export class Facts implements RequestFacts {
   readonly clientCert: ClientCert | null;
   scheme: 'http' | 'https';
   traceId = '';
+  parentSpan = '';
   upgrade: string | null = null;
   readonly arrivedMs: number;
 
@@ -47,6 +48,7 @@ export class Facts implements RequestFacts {
   /** Host as the client wrote it. */
   hostText = '';
   traceFlags = '01';
+  /** The client's `tracestate` belongs to the trace and goes on. */
   traceKept = false;
   acceptsTrailers = false;
   /** Lower-case names that `Connection` listed. */

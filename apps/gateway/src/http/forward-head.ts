@@ -2,7 +2,6 @@ import type { FlatHeaders, Forward } from '../seam.ts';
 import type { Facts, Peer } from './facts.ts';
 import { hashName } from './grammar.ts';
 import { KIND } from './names.ts';
-import type { TracePool } from './trace.ts';
 
 /** Kinds that travel upstream as the client wrote them. */
 const COPIED = new Uint8Array(KIND.kinds);
@@ -46,7 +45,7 @@ export function forwardHead(
   facts: Facts,
   forward: Forward,
   peer: Peer,
-  trace: TracePool,
+  span: string,
   authority: string,
   basePath: string,
 ): string {
@@ -81,7 +80,7 @@ export function forwardHead(
   if (facts.upgrade !== null) out += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
   out += peer.forwarded ?? trustedLines(facts, peer);
   if (peer.forwarded !== null && facts.hostText !== '') out += 'X-Forwarded-Host: ' + facts.hostText + '\r\n';
-  out += 'traceparent: 00-' + facts.traceId + '-' + trace.spanId() + '-' + facts.traceFlags + '\r\n';
+  out += 'traceparent: 00-' + facts.traceId + '-' + span + '-' + facts.traceFlags + '\r\n';
   return out + fieldLines(forward.set) + fieldLines(forward.add) + '\r\n';
 }
 

@@ -4,13 +4,15 @@ import { FAULT } from './faults.ts';
 import { hostLength, parseLength, tokenList } from './grammar.ts';
 import type { HeadLimits, HeadScanner } from './head-scanner.ts';
 import { KIND, type NameTable } from './names.ts';
-import { readTraceparent, type TracePool } from './trace.ts';
+import { isSampled, isTracestate, readTraceparent, type TracePool } from './trace.ts';
 
 /** What else reading needs. */
 export interface ReadContext {
   readonly names: NameTable;
   readonly trustedProxies: CidrSet;
   readonly trace: TracePool;
+  /** Of the traces that begin here; see `sampleLimit`. */
+  readonly sampleLimit: number;
   readonly bodyBytesMax: number;
   readonly head: HeadLimits;
 }
@@ -39,7 +41,7 @@ export function readRequest(
   if (fault !== 0) return fault;
   if (at[KIND.te] !== 0) facts.acceptsTrailers = /(?:^|,)[ \t]*trailers[ \t]*(?:,|;|$)/i.test(valueAt(facts, scanner, KIND.te));
   if (peer.trusted) readForwarded(facts, scanner, context.trustedProxies);
-  readTrace(facts, scanner, context.trace);
+  readTrace(facts, scanner, context);
   return facts;
 }
 
@@ -200,15 +202,17 @@ function readForwarded(facts: Facts, scanner: HeadScanner, trustedProxies: CidrS
   }
 }
 
-function readTrace(facts: Facts, scanner: HeadScanner, trace: TracePool): void {
+function readTrace(facts: Facts, scanner: HeadScanner, context: ReadContext): void {
   if (scanner.seen[KIND.traceparent] === 1) {
     const parent = readTraceparent(valueAt(facts, scanner, KIND.traceparent));
     if (parent !== null) {
       facts.traceId = parent.traceId;
+      facts.parentSpan = parent.parentSpan;
       facts.traceFlags = parent.flags;
-      facts.traceKept = true;
+      facts.traceKept = scanner.seen[KIND.tracestate]! > 0 && isTracestate(allValues(facts, scanner, 'tracestate'));
       return;
     }
   }
-  facts.traceId = trace.traceId();
+  facts.traceId = context.trace.traceId();
+  if (!isSampled(facts.traceId, context.sampleLimit)) facts.traceFlags = '00';
 }

@@ -37,6 +37,8 @@ export interface RelayOptions {
   readonly responseSet: FlatHeaders;
   readonly edges: ResponseEdges | null;
   readonly cors: FlatHeaders;
+  /** `Server-Timing` beside the upstream's own, or empty. */
+  readonly timing: string;
   readonly date: string;
 }
 
@@ -75,6 +77,7 @@ export function relayHead(
   if (responseSet.length > 0) out += linesOf(responseSet);
   if (cors.length > 0) out += linesOf(cors);
   if (edges !== null) out += edges.lines;
+  out += options.timing;
   if (options.close) out += 'Connection: close\r\n';
   else if (options.clientMinor === 0 && head.status >= 200) out += 'Connection: keep-alive\r\n';
   return `${out}\r\n`;

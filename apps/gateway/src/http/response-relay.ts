@@ -29,6 +29,7 @@ export class ResponseRelay {
   #interims = 0;
   #emptyLine = false;
   #done = false;
+  #pieces = 0;
 
   constructor(exchange: Exchange, context: WireContext) {
     this.#exchange = exchange;
@@ -103,6 +104,7 @@ export class ResponseRelay {
           responseSet: [],
           edges: null,
           cors: [],
+          timing: '',
           date: '',
         } as const;
         this.#exchange.client.write(relayHead(scanner, text, text.length, head, options));
@@ -133,6 +135,7 @@ export class ResponseRelay {
     }
     // A client still sending when the answer comes, or one told to upgrade that was not, is not kept.
     if (this.#framing === 'close' || !exchange.requestDone || facts.upgrade !== null) client.mustClose = true;
+    exchange.answered(head.status);
     const { responseSet, route, cors } = exchange.forward;
     const scanner = this.#context.responseScanner;
     const close = client.willClose(facts);
@@ -143,10 +146,10 @@ export class ResponseRelay {
       responseSet,
       edges: responseEdges(route),
       cors,
+      timing: route.serverTiming ? exchange.timingLine() : '',
       date: scanner.at[KIND.date] === 0 ? this.#context.date.at(facts.arrivedMs) : '',
     };
     let before = relayHead(scanner, text, text.length, head, options);
-    exchange.answered(head.status);
     if (!exchange.upstream!.reused) exchange.upstream!.keepAliveMs = keepAliveMs(scanner, text);
     this.started = true;
     if (this.#framing === 'chunked' && to > from) before += `${(to - from).toString(16)}\r\n`;
@@ -222,8 +225,9 @@ export class ResponseRelay {
     const exchange = this.#exchange;
     const { client, upstream } = exchange;
     exchange.bytesOut += message.length;
+    this.#pieces++;
     if (this.#done) {
-      exchange.responseDone(this.#head!.keepAlive && !this.#leftover);
+      exchange.responseDone(this.#head!.keepAlive && !this.#leftover, this.#pieces === 1);
       client.finish(exchange, message);
       return;
     }

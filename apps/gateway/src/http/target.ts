@@ -49,6 +49,8 @@ export class Target {
   healthy = true;
   retired = false;
   outlier: Outlier | null = null;
+  /** Exchanges that had to wait for a connection, since the target is known. */
+  waits = 0;
   readonly #idle: UpstreamConnection[] = [];
   readonly #all = new Set<UpstreamConnection>();
   readonly #queue: Waiting[] = [];
@@ -86,6 +88,11 @@ export class Target {
     return !this.#unreachable;
   }
 
+  /** Exchanges that wait for a connection now. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   get connections(): number {
     return this.#all.size;
   }
@@ -101,8 +108,10 @@ export class Target {
       }
     }
     if (this.#all.size < how.connections) this.#connect(user, how.connectMs);
-    else if (this.#queue.length < how.queue) this.#queue.push({ ...how, user, sinceMs: this.shared.wheel.nowMs });
-    else user.upstreamFailed(null, 'overloaded', 'too many requests wait for this target');
+    else if (this.#queue.length < how.queue) {
+      this.waits++;
+      this.#queue.push({ ...how, user, sinceMs: this.shared.wheel.nowMs });
+    } else user.upstreamFailed(null, 'overloaded', 'too many requests wait for this target');
   }
 
   #lend(connection: UpstreamConnection, user: UpstreamUser): void {

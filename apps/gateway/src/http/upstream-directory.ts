@@ -18,6 +18,21 @@ export interface UpstreamRuntime {
   readonly current: number[];
 }
 
+/** A target as an operator wants to see it. */
+export interface TargetStats {
+  readonly authority: string;
+  readonly connections: number;
+  /** Exchanges that hold or wait for a connection. */
+  readonly load: number;
+  /** By the active health check. */
+  readonly healthy: boolean;
+  /** False while its circuit is open or it is ejected. */
+  readonly available: boolean;
+  /** Exchanges that wait for a connection now, and how many ever had to. */
+  readonly waiting: number;
+  readonly waits: number;
+}
+
 /** From the plan's upstreams to targets that outlive plans: connections, circuits and health stay where the address stays. */
 export class UpstreamDirectory {
   readonly #targets = new Map<string, Target>();
@@ -104,15 +119,9 @@ export class UpstreamDirectory {
   }
 
   /** Every target with what an operator wants to see of it. */
-  *stats(): Generator<{
-    readonly authority: string;
-    readonly connections: number;
-    readonly load: number;
-    readonly healthy: boolean;
-    readonly available: boolean;
-  }> {
-    for (const { authority, connections, load, healthy, available } of this.#targets.values()) {
-      yield { authority, connections, load, healthy, available };
+  *stats(): Generator<TargetStats> {
+    for (const { authority, connections, load, healthy, available, waiting, waits } of this.#targets.values()) {
+      yield { authority, connections, load, healthy, available, waiting, waits };
     }
   }
 

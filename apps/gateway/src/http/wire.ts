@@ -13,9 +13,9 @@ import { DateLine } from './relay-head.ts';
 import type { Resolve } from './resolver.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { TlsDialer } from './tls-dialer.ts';
-import { TracePool } from './trace.ts';
+import { sampleLimit, TracePool } from './trace.ts';
 import { type UpgradedStream, UpgradedStreams } from './upgraded-streams.ts';
-import { UpstreamDirectory } from './upstream-directory.ts';
+import { type TargetStats, UpstreamDirectory } from './upstream-directory.ts';
 import type { WireClock, WireContext } from './wire-context.ts';
 
 export interface WireOptions {
@@ -27,6 +27,8 @@ export interface WireOptions {
   readonly random: (target: Buffer) => void;
   readonly clock: WireClock;
   readonly limits?: Partial<WireLimits>;
+  /** Share of the traces that begin here which are marked as sampled, 0 to 1; all unless given. A caller's own mark is kept. */
+  readonly traceRatio?: number;
   /** Several workers on one port; false where the system cannot. */
   readonly reusePort?: boolean;
   /** Told of every stream that a handshake opened, and of its end. */
@@ -63,13 +65,7 @@ export interface WireEngine extends Wire {
 export interface WireStats {
   readonly clients: number;
   readonly streams: number;
-  readonly targets: readonly {
-    readonly authority: string;
-    readonly connections: number;
-    readonly load: number;
-    readonly healthy: boolean;
-    readonly available: boolean;
-  }[];
+  readonly targets: readonly TargetStats[];
 }
 
 const TICK_MS = 50;
@@ -100,6 +96,7 @@ export function createWire(options: WireOptions): WireEngine {
     names: requestNames(plan.identityHeaders),
     trustedProxies: plan.trustedProxies,
     trace,
+    sampleLimit: sampleLimit(options.traceRatio ?? 1),
     // Before the route is known only what no route takes can be refused.
     bodyBytesMax: plan.routes.reduce(
       (most, route) => Math.max(most, route.bodyMaxBytes ?? 0),

@@ -63,7 +63,11 @@ export class Answers {
       policyHeader: x.policyHeader,
     });
     // A page must be able to read why it was refused.
-    return x.route === null || x.route.cors === null ? answer : { ...answer, headers: [...answer.headers, ...corsHeaders(x)] };
+    const cors = x.route !== null && x.route.cors !== null;
+    const known = x.possession === 'proven' && x.kid !== '';
+    if (!cors && !known) return answer;
+    const headers = cors ? [...answer.headers, ...corsHeaders(x)] : answer.headers;
+    return known ? { ...answer, headers, principal: x.name, kid: x.kid } : { ...answer, headers };
   }
 
   refuse(code: RefusalCode, details: Details): Answer {

@@ -153,6 +153,8 @@ export function facts(ask: Ask): RequestFacts {
     clientCert: ask.clientCert ?? null,
     scheme: 'http',
     traceId: '0af7651916cd43dd8448eb211c80319c',
+    parentSpan: '',
+    traceFlags: '01',
     upgrade: null,
     arrivedMs: NOW_MS,
     header: (name) => values(name)[0],

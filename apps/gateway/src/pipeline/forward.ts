@@ -29,6 +29,7 @@ export function forward(x: Exchange, programs: Programs): Forward {
     responseSet: x.rateHeader === '' && !x.retiring ? NONE : responseHeaders(x),
     cors: route.cors === null ? NONE : corsHeaders(x),
     principal: principalOf(x),
+    kid: x.accepted ? x.kid : null,
   };
 }
 

@@ -28,7 +28,7 @@ export interface TestWire {
   stop(): Promise<void>;
 }
 
-export type TestOptions = Partial<Pick<WireOptions, 'limits' | 'onUpgrade' | 'resolve' | 'authorities'>> & {
+export type TestOptions = Partial<Pick<WireOptions, 'limits' | 'onUpgrade' | 'resolve' | 'traceRatio' | 'authorities'>> & {
   readonly upstream?: Partial<UpstreamSpec>;
   readonly trustedProxies?: readonly string[];
   readonly route?: Partial<RouteSpec>;
