@@ -43,7 +43,11 @@ const MISDEEDS: Readonly<Record<string, Misdeed>> = {
   chunks: (socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n'),
   endless: (socket) => socket.write(`HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(20_000)}`),
   drip: (socket) => {
-    const timer = setInterval(() => socket.write('x'), 100);
+    let left = 20;
+    const timer = setInterval(() => {
+      if (--left === 0) clearInterval(timer);
+      socket.write('x');
+    }, 100);
     socket.on('close', () => clearInterval(timer));
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n');
   },
