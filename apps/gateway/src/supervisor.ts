@@ -66,6 +66,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     workersServing: crew.serving,
     workersWanted: crew.wanted,
     crowded: rates.crowded,
+    listeners: crew.listeners,
     nowMs: nowMs(),
   }));
   const ready = (): Readiness =>

@@ -19,6 +19,8 @@ export interface ListenerParts {
   readonly reusePort: boolean;
   readonly handshakeMs: number;
   readonly proxyHeaderMs: number;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
 }
 
 export interface ListenerState {
@@ -55,7 +57,8 @@ export class OpenListener {
 
   get state(): ListenerState {
     const state = this.#server !== null ? 'open' : this.#failed !== null ? 'failed' : 'held';
-    return { address: this.spec.address, state, why: this.#failed ?? this.#why, certificateEndsMs: this.#endsMs };
+    const ended = this.#endsMs !== null && this.#endsMs <= this.#parts.nowMs() ? 'a certificate has ended' : null;
+    return { address: this.spec.address, state, why: this.#failed ?? this.#why ?? ended, certificateEndsMs: this.#endsMs };
   }
 
   get boundPort(): number | null {

@@ -17,6 +17,9 @@ import { TlsFiles } from './tls-files.ts';
 const GET = 'GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n';
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Moved on where a test wants a certificate to end. */
+const clock = { nowMs: Date.now() };
+
 interface Room {
   readonly dir: string;
   readonly wire: TestWire;
@@ -50,6 +53,7 @@ async function room(trustedProxies: readonly string[] = [], proxyHeaderMs = 1000
     reusePort: true,
     handshakeMs: 300,
     proxyHeaderMs,
+    nowMs: () => clock.nowMs,
     onChange: (now) => {
       states = now;
     },
@@ -277,6 +281,20 @@ withTls(
     open.destroy();
   },
 );
+
+withTls('a certificate that has ended is told, with when the first of them ends, and goes on to be served', async () => {
+  const { dir, listeners, port, states } = await room();
+  makeCertificate(dir, 'one', ['one.test']);
+  const at = await port();
+  await listeners.apply([secured(at, 'one')]);
+  const ends = states()[0]!.certificateEndsMs!;
+  expect(Math.abs(ends - Date.now() - 2 * 86_400_000)).toBeLessThan(60_000);
+  clock.nowMs = ends;
+  await listeners.apply([secured(at, 'one')]);
+  clock.nowMs = Date.now();
+  expect(states()[0]).toMatchObject({ state: 'open', why: 'a certificate has ended' });
+  expect((await talkTls(at)).subject).toBe('one.test');
+});
 
 withTls('TLS files are read only below the TLS directory, and links out of it are not followed', async () => {
   const { dir, listeners, port, states } = await room();

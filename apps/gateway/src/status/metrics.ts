@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ListenerState } from '../listeners/listener.ts';
 import type { KeySetCount } from '../services/messages.ts';
 import type { SyncStatus } from '../sync/thread-messages.ts';
 import { LATENCY_BOUNDS_S, type WorkerReport } from '../worker/messages.ts';
@@ -18,6 +19,7 @@ export interface Live {
   readonly workersWanted: number;
   /** Rate limits that were charged to a shared overflow cell, since start. */
   readonly crowded: number;
+  readonly listeners: readonly ListenerState[];
   readonly nowMs: number;
 }
 
@@ -101,6 +103,29 @@ export function createMetrics(version: string, startedMs: number, live: () => Li
       for (const outcome of ['requested', 'granted', 'exhausted', 'unavailable'] as const) this.set({ outcome }, leases[outcome]);
     },
   });
+
+  const perListener = (name: string, help: string, value: (listener: ListenerState) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['listener'],
+      registers,
+      collect() {
+        this.reset();
+        for (const listener of live().listeners) {
+          const now = value(listener);
+          if (now !== null) this.set({ listener: listener.address }, now);
+        }
+      },
+    });
+  perListener('fluxgate_listener_open', '1 while a listener of the configuration takes connections', (listener) =>
+    listener.state === 'open' ? 1 : 0,
+  );
+  perListener(
+    'fluxgate_tls_certificate_end_seconds',
+    'When the first certificate of a listener ends, seconds since 1970',
+    (listener) => (listener.certificateEndsMs === null ? null : listener.certificateEndsMs / 1000),
+  );
 
   let sets: readonly KeySetCount[] = [];
   const perSet = (name: string, help: string, value: (set: KeySetCount) => number | null) =>

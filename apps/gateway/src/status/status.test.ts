@@ -73,12 +73,22 @@ const report = (count: number): WorkerReport => ({
   accessSkipped: 0,
 });
 
+const listeners = [
+  { address: '0.0.0.0:8443', state: 'open', why: null, certificateEndsMs: 1_800_000_000_000 },
+  { address: '0.0.0.0:8444', state: 'held', why: 'file:a.pem cannot be read (ENOENT)', certificateEndsMs: null },
+] as const;
+
+test('a listener that cannot serve is told, and makes the node no less ready for the others', () => {
+  expect(readiness({ ...serving, listeners })).toMatchObject({ ready: true, listeners });
+});
+
 test('what workers report adds up, in the format that Prometheus reads', async () => {
   const metrics = createMetrics('1.2.3', NOW_MS, () => ({
     status: live,
     workersServing: 2,
     workersWanted: 2,
     crowded: 0,
+    listeners,
     nowMs: NOW_MS,
   }));
   metrics.add(report(3));
@@ -94,6 +104,9 @@ test('what workers report adds up, in the format that Prometheus reads', async (
     'fluxgate_sync_applied_revision 42',
     'fluxgate_sync_staleness_seconds 1.5',
     'fluxgate_keys 3',
+    'fluxgate_listener_open{listener="0.0.0.0:8443"} 1',
+    'fluxgate_listener_open{listener="0.0.0.0:8444"} 0',
+    'fluxgate_tls_certificate_end_seconds{listener="0.0.0.0:8443"} 1800000000',
     'fluxgate_build_info{version="1.2.3"} 1',
   ])
     expect(text).toContain(`${line}\n`);
@@ -105,6 +118,7 @@ test('the status server answers what it has and survives what it has not', async
     workersServing: 0,
     workersWanted: 2,
     crowded: 0,
+    listeners: [],
     nowMs: NOW_MS,
   }));
   const server = createStatusServer({ readiness: () => readiness({ ...serving, workersServing: 0 }), metrics });

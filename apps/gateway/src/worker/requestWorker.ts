@@ -87,6 +87,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     reusePort: data.reusePort,
     handshakeMs: HANDSHAKE_MS,
     proxyHeaderMs: PROXY_HEADER_MS,
+    nowMs: world.nowMs,
     onChange: (states) => tell({ t: 'listeners', states }),
   });
 
