@@ -3,6 +3,7 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeadScanner } from './head-scanner.ts';
 import { KIND } from './names.ts';
+import { linesOf, responseEdges } from './response-edges.ts';
 import type { UpgradedStream } from './upgraded-streams.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
@@ -32,13 +33,15 @@ export function beginTunnel(
     .digest('base64');
   if (scanner.value(text, scanner.at[KIND.webSocketAccept]! - 1) !== accept) return false;
   let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+  const { responseSet, cors, route } = exchange.forward;
+  const edges = responseEdges(route);
   for (let i = 0; i < scanner.count; i++) {
     const kind = scanner.kind(i);
+    if (edges?.drop.includes(scanner.hash(i))) continue;
     if (kind === KIND.other || kind === KIND.date || kind === KIND.webSocketAccept)
       head += `${scanner.name(text, i)}: ${scanner.value(text, i)}\r\n`;
   }
-  const { responseSet } = exchange.forward;
-  for (let i = 0; i < responseSet.length; i += 2) head += `${responseSet[i]}: ${responseSet[i + 1]}\r\n`;
+  head += linesOf(responseSet) + linesOf(cors) + (edges?.lines ?? '');
   const upstream = exchange.takeUpstream();
   if (upstream === null) return false;
   exchange.status = 101;

@@ -104,8 +104,9 @@ export function createWire(options: WireOptions): WireEngine {
     ),
     head: { ...limits, headBytes: plan.settings.limits?.headBytes ?? limits.headBytes },
   });
+  const read = readContext(options.plan);
   const context: WireContext = {
-    read: readContext(options.plan),
+    read,
     draining: false,
     decide: options.decide,
     answerRefusal: options.answerRefusal,
@@ -116,7 +117,7 @@ export function createWire(options: WireOptions): WireEngine {
     wheel,
     trace,
     date: new DateLine(),
-    requestScanner: new HeadScanner(limits),
+    requestScanner: new HeadScanner(read.head),
     responseScanner: new HeadScanner({ headBytes: limits.responseHeadBytes, fields: limits.fields * 4, targetBytes: 0 }),
     responseNames: responseNames(),
     upstreams,

@@ -199,6 +199,44 @@ test('a chunked body is stopped where it grows too large: 413, the connection en
   expect([backend.seen, backend.invalid]).toEqual([[], []]);
 });
 
+const handshake =
+  'GET /x HTTP/1.1\r\nHost: a\r\nOrigin: https://a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+const switching =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nServer: x\r\nAccess-Control-Allow-Origin: *\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
+
+test('a stream ends after the silence, and the life, that its route allows', async () => {
+  const { port, backend } = await start([
+    route('/', { websocket: { idleMs: 200, lifetimeMs: 60_000 } }),
+    route('/brief', { websocket: { idleMs: 60_000, lifetimeMs: 300 } }),
+  ]);
+  backend.reply = () => switching;
+  for (const path of ['/x', '/brief']) {
+    const begun = performance.now();
+    const client = new RawClient(port).send(handshake.replace('/x', path));
+    await client.end(2000);
+    expect(client.text).toContain('101 Switching Protocols');
+    expect(performance.now() - begun).toBeGreaterThan(150);
+  }
+});
+
+test('what a route changes in answers is changed in the answer to a handshake, too', async () => {
+  const response = { set: {}, add: { 'X-Added': '1' }, remove: ['Server'] };
+  const { port, backend } = await start([route('/', { cors, response })]);
+  backend.reply = () => switching;
+  const client = await new RawClient(port).send(handshake).until((one) => one.text.includes('\r\n\r\n'));
+  client.close();
+  expect(values(client.text, 'access-control-allow-origin')).toEqual(['https://a.test']);
+  expect(values(client.text, 'server')).toEqual([]);
+  expect(values(client.text, 'x-added')).toEqual(['1']);
+  expect(values(client.text, 'sec-websocket-accept')).toEqual(['s3pPLMBiTxaQ9kYGzzhZRbK+xOo=']);
+});
+
+test('a head that is larger than the realm allows is refused, and a smaller one passes', async () => {
+  const { port } = await start([route('/', {})], { limits: { address: null, bodyBytes: null, headBytes: 1024 } });
+  expect((await say(port, get('/x', `X: ${'y'.repeat(900)}\r\n`))).statuses).toEqual([200]);
+  expect((await say(port, get('/x', `X: ${'y'.repeat(1100)}\r\n`))).statuses).toEqual([431]);
+});
+
 test('an address that asks too often gets 429 with Retry-After on the wire, and others go on', async () => {
   const limits = { address: { rate: { limit: 1, perMs: 60_000 }, burst: 2 }, bodyBytes: null, headBytes: null };
   const { port, backend } = await start([route('/', {})], { limits, trustedProxies: ['127.0.0.1/32'] });
