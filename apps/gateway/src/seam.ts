@@ -114,6 +114,9 @@ export interface Recorded {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly fault: string | null;
+  /** Where there are no facts: who sent what nobody could read, and the trace id of the answer. */
+  readonly clientText?: string;
+  readonly traceId?: string;
 }
 
 /** After the last byte, or when the exchange broke. Must not throw, and must not keep what it is given. */

@@ -330,7 +330,8 @@ export class ClientConnection implements Timed {
       return false;
     }
     const context = this.#context;
-    const answer = context.answerRefusal(fault.code, context.trace.traceId(), fault.because, null);
+    const traceId = context.trace.traceId();
+    const answer = context.answerRefusal(fault.code, traceId, fault.because, null);
     const nowMs = context.clock.nowMs();
     const message = answerMessage(answer, head, true, 1, context.date.at(nowMs));
     const bytesIn = this.input === null ? 0 : this.input.length - this.inputAt;
@@ -349,6 +350,8 @@ export class ClientConnection implements Timed {
       bytesIn,
       bytesOut: message.length,
       fault: fault.because,
+      clientText: this.peer.text,
+      traceId,
     });
     return false;
   }
