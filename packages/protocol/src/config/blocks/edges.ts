@@ -59,7 +59,9 @@ const fieldNames = listOf(
     check: (value) =>
       /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value) && value !== '*'
         ? null
-        : { why: value === '*' ? 'leave the field out for any' : 'it is no header name', remedy: null },
+        : value === '*'
+          ? { why: 'any header is what holds without the field', remedy: 'leave the field out' }
+          : { why: 'it is no header name', remedy: '`Content-Type`' },
   }),
   { max: 100, isLoneAllowed: true },
 );

@@ -123,6 +123,7 @@ export const MIDDLEWARE: {
 };
 
 const NOT_OFFERED = 'FluxGate has no such middleware; api_key, jwt, oauth2, ip_allow, rate_limit and any_of exist';
+const beside = (what: string): string => `it stands beside \`middleware\`, in the route: \`${what}\``;
 const FOREIGN_KINDS: Readonly<Record<string, string>> = {
   'key-auth': 'write `api_key`',
   'basic-auth': 'FluxGate checks no passwords: give the caller a key and write `api_key`',
@@ -140,7 +141,16 @@ const FOREIGN_KINDS: Readonly<Record<string, string>> = {
   or: 'write `any_of`',
   all_of: 'all entries of the list must pass: write them one below the other',
   auth: '`auth: none` stands beside `middleware`, not in it',
-  cors: NOT_OFFERED,
+  cors: beside('cors: { origins: ["https://app.example.com"] }'),
+  'request-transformer': beside('request: { set: { … }, remove: [ … ] }'),
+  'response-transformer': beside('response: { set: { … }, remove: [ … ] }'),
+  'proxy-rewrite': beside('request: { rewrite_prefix: /v2 }'),
+  stripprefix: beside('request: { strip_prefix: true }'),
+  strip_prefix: beside('request: { strip_prefix: true }'),
+  replacepath: beside('request: { rewrite_prefix: /v2 }'),
+  headers: beside('request: { set: { … } }` or `response: { set: { … } }'),
+  'request-size-limiting': beside('body: { max: 10MiB }'),
+  buffering: beside('body: { max: 10MiB }'),
   acl: 'scopes decide that: `api_key: { scopes: [...] }`',
   name: 'an entry is `- kind: { fields }`, for example `- api_key: { scopes: [...] }`',
 };
