@@ -279,8 +279,11 @@ test('without usable keys the answer is 503, never 401 and never a pass', async 
   clock.monotonicMs = 5000;
   const refused = await g.send(token);
   expect([seen(refused), headerOf((refused as Answer).headers, 'Retry-After')]).toEqual(['503 keys_unavailable', '1']);
-  publish(provider, []);
+  publish(provider, [], Number.NEGATIVE_INFINITY);
   expect(seen(await g.send(token))).toBe('503 keys_unavailable');
+  // Fetched, and every key of it evicted: it vouches for nobody.
+  publish(provider, []);
+  expect(seen(await g.send(token))).toBe('401 invalid_token');
 });
 
 test('a token without kid is believed only if exactly one key could have signed it (kuberpult#300)', async () => {
@@ -319,7 +322,7 @@ test('key or token: either passes; if both are shown, both must be good', async 
   expect(seen(g.ask(mint({ exp: 1 }), withKey(key.text)))).toBe('401 invalid_token');
   expect(seen(g.ask('not.a.token', withKey(key.text)))).toBe('401 invalid_token');
   expect(seen(g.ask(mint(), withKey('fgk_live_nonsense')))).toBe('401 invalid_api_key');
-  publish(g.plan.providers[0]?.id as string, []);
+  publish(g.plan.providers[0]?.id as string, [], Number.NEGATIVE_INFINITY);
   expect(seen(await g.send(mint(), withKey(key.text)))).toBe('503 keys_unavailable');
 });
 

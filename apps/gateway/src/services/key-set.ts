@@ -65,7 +65,7 @@ export class KeySet {
 
   /** Before this, asking because of an unknown id is no use. */
   get askableAtMs(): number {
-    return this.keys.length === 0 ? Math.min(this.coolUntilMs, this.dueAtMs - SOON_MS) : this.coolUntilMs;
+    return this.fetchedAtMs === null ? Math.min(this.coolUntilMs, this.dueAtMs - SOON_MS) : this.coolUntilMs;
   }
 
   due(nowMs: number): boolean {
@@ -79,7 +79,7 @@ export class KeySet {
     if (nowMs < this.askableAtMs) return 'no';
     if (nowMs < this.coolUntilMs) return 'wait';
     // Without a set, everything is unknown for want of a set, whatever its id.
-    if (this.keys.length > 0 && kid !== null && (this.#absent.get(kid) ?? Number.NEGATIVE_INFINITY) > nowMs) return 'no';
+    if (this.fetchedAtMs !== null && kid !== null && (this.#absent.get(kid) ?? Number.NEGATIVE_INFINITY) > nowMs) return 'no';
     return 'fetch';
   }
 

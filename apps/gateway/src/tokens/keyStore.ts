@@ -49,10 +49,10 @@ export class KeyStore {
     for (const id of this.#sets.keys()) if (!providers.has(id)) this.#sets.delete(id);
   }
 
-  /** null: there is no set, or it is too old to be used. */
+  /** null: there is no set, or it is too old to be used. A set whose keys were all evicted is one: it vouches for nobody. */
   usable(provider: string, nowMs: number): ImportedSet | null {
     const set = this.#sets.get(provider);
-    return set === undefined || set.keys.length === 0 || nowMs >= set.usableUntilMs ? null : set;
+    return set === undefined || nowMs >= set.usableUntilMs ? null : set;
   }
 
   /**
