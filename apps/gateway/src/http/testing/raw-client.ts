@@ -74,6 +74,11 @@ export class RawClient {
   close(): void {
     this.socket.destroy();
   }
+
+  /** Leaves at once, without the politeness of a FIN. */
+  reset(): void {
+    if (!this.socket.destroyed) this.socket.resetAndDestroy();
+  }
 }
 
 /** Whether `count` whole final answers are in `text` (counted ones and chunked ones; none to HEAD). */
