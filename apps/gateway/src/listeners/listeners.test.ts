@@ -54,6 +54,9 @@ async function room(trustedProxies: readonly string[] = [], proxyHeaderMs = 1000
     handshakeMs: 300,
     proxyHeaderMs,
     nowMs: () => clock.nowMs,
+    onFault: (error) => {
+      throw error;
+    },
     onChange: (now) => {
       states = now;
     },

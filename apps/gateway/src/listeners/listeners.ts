@@ -5,6 +5,8 @@ import { type ListenerParts, type ListenerState, OpenListener } from './listener
 export interface ListenersParts extends ListenerParts {
   /** Told whenever something about a listener is different. */
   readonly onChange: (states: readonly ListenerState[]) => void;
+  /** Something threw that should not have; the next change is made all the same. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /**
@@ -45,14 +47,15 @@ export class Listeners {
 
   apply(specs: readonly ListenerSpec[]): Promise<void> {
     this.#wanted = specs;
-    this.#turn = this.#turn.then(() => this.#apply());
-    return this.#turn;
+    return this.#next();
   }
 
   /** SIGHUP (`force`), or time to look whether files have changed. */
   refresh(force: boolean): void {
-    for (const one of this.#open.values()) one.refresh(force);
-    this.#turn = this.#turn.then(() => this.#apply());
+    this.#turn = this.#turn.then(() => {
+      for (const one of this.#open.values()) one.refresh(force);
+    });
+    void this.#next();
   }
 
   /** No further connections. */
@@ -64,6 +67,11 @@ export class Listeners {
 
   get states(): readonly ListenerState[] {
     return [...this.#open.values()].map((one) => one.state);
+  }
+
+  #next(): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#apply()).catch(this.#parts.onFault);
+    return this.#turn;
   }
 
   async #apply(): Promise<void> {

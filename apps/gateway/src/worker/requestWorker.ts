@@ -66,6 +66,13 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     staleAfterMs: data.staleAfterMs,
     onLoss: (limit, did) => meter.lost(limit, did),
   });
+  /** What should not have happened: told once a second, because it may happen with every connection. */
+  let faults = 0;
+  let lastFault = '';
+  function faulted(error: unknown): void {
+    faults += 1;
+    lastFault = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
   const files = new TlsFiles(data.tlsDir);
   const wire = createWire({
     decide: pipeline.decide,
@@ -75,6 +82,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     random: world.random,
     clock: world,
     reusePort: data.reusePort,
+    onFault: faulted,
     authorities: (reference) => {
       const reading = files.read(reference);
       if (!reading.ok) throw new Error(reading.why);
@@ -89,6 +97,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     proxyHeaderMs: PROXY_HEADER_MS,
     nowMs: world.nowMs,
     onChange: (states) => tell({ t: 'listeners', states }),
+    onFault: faulted,
   });
 
   function onSync(message: ToWorker): void {
@@ -132,6 +141,8 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   }
 
   function report(): void {
+    if (faults > 0) tell({ t: 'log', level: 'error', event: 'faults', fields: { count: faults, last: lastFault } });
+    faults = 0;
     const counted = meter.take();
     if (counted !== null) tell({ t: 'report', report: counted });
   }
