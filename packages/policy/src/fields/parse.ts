@@ -44,6 +44,10 @@ class Cursor {
     return this.#text.charAt(this.#at);
   }
 
+  isNext(char: string): boolean {
+    return this.next === char;
+  }
+
   take(): string {
     const char = this.#text.charAt(this.#at);
     this.#at += 1;
@@ -96,12 +100,12 @@ class Cursor {
 
   parameters(): FieldParameters {
     const found = new Map<string, BareItem>();
-    while (this.next === ';') {
+    while (this.isNext(';')) {
       this.take();
       this.skipSpaces();
       const name = this.key();
       let value: BareItem = { type: 'boolean', value: true };
-      if (this.next === '=') {
+      if (this.isNext('=')) {
         this.take();
         value = this.bare();
       }
