@@ -46,6 +46,21 @@ const event = {
   before: null,
   after: null,
 };
+const set = {
+  issuer: 'https://auth.example.com',
+  jwks_uri: 'https://auth.example.com/jwks',
+  state: 'fresh',
+  keys: [{ kid: 'k', type: 'RSA', alg: 'RS256' }],
+  blocked: [],
+  ignored: [],
+  fetched_at: '2026-09-29T09:12:00Z',
+  next_fetch_at: '2026-09-29T09:16:00Z',
+  usable_until: '2026-09-30T09:12:00Z',
+  failures: 0,
+  trouble: null,
+};
+const empty = { ...set, issuer: 'https://down.example', state: 'empty', keys: [], fetched_at: null, trouble: 'HTTP status 500' };
+const jwks = { items: [{ node: 'gateway-1', ok: true, why: null, sets: [set, empty] }], unreached: [] };
 const replies: Replies = {
   'GET /v1/whoami': { json: fixed.whoami },
   'POST /v1/keys': { status: 201, json: fixed.issued },
@@ -64,6 +79,9 @@ const replies: Replies = {
   'PUT /v1/secrets': { json: { entry } },
   'GET /v1/secrets': list(entry),
   'GET /v1/nodes': { json: fixed.nodes },
+  'GET /v1/jwks': { json: jwks },
+  'POST /v1/jwks/refresh': { json: jwks },
+  'POST /v1/jwks/evict': { json: { ...jwks, unreached: ['gateway-3'] } },
   'GET /v1/revisions/812/convergence': { json: fixed.converged },
   'POST /v1/nodes/tokens': { status: 201, json: fixed.issuedToken },
   'GET /v1/nodes/tokens': { json: { items: [fixed.issuedToken.view] } },
@@ -104,6 +122,9 @@ const LINES: readonly (readonly [string, number])[] = [
   ['export', 0],
   ['revisions list', 0],
   ['audit list', 0],
+  ['jwks status', 3],
+  ['jwks refresh https://auth.example.com', 3],
+  ['jwks evict https://auth.example.com --kid k --yes', 11],
   ['nodes list', 0],
   ['nodes status', 0],
   ['nodes token create --name n', 0],
