@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Answer } from '../seam.ts';
 import { adoptSocket } from './adopt-socket.ts';
 import { answerMessage } from './answer.ts';
+import { ClientInput } from './client-input.ts';
 import { Exchange } from './exchange.ts';
 import type { Facts, Peer } from './facts.ts';
 import { faultOf, type WireFault } from './faults.ts';
@@ -24,9 +25,7 @@ export class ClientConnection implements Timed {
   dueMs = 0;
   armedMs = 0;
   readonly peer: Peer;
-  /** Bytes received and not used yet: `input[inputAt…]`. */
-  input: Buffer | null = null;
-  inputAt = 0;
+  readonly input = new ClientInput();
   /** After the current answer this connection ends. */
   mustClose = false;
   tunnel: Tunnel | null = null;
@@ -49,12 +48,12 @@ export class ClientConnection implements Timed {
   #lingered = 0;
 
   constructor(socket: Socket, peer: Peer, context: WireContext, onClosed: (connection: ClientConnection) => void) {
-    const adopted = peer.scheme === 'http' ? adoptSocket(socket, (length, buf) => this.#read(buf, length)) : null;
+    const adopted = peer.scheme === 'http' ? adoptSocket(socket, (length, buf) => this.#data(buf, length, true)) : null;
     this.#socket = adopted ?? socket;
     this.peer = peer;
     this.#context = context;
     this.#onClosed = onClosed;
-    if (adopted === null) socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    if (adopted === null) socket.on('data', (chunk: Buffer) => this.#data(chunk, chunk.length, false));
     this.#socket.on('drain', () => this.#drained());
     this.#socket.on('end', () => this.#end());
     this.#socket.on('error', () => this.#gone());
@@ -62,44 +61,23 @@ export class ClientConnection implements Timed {
     context.wheel.set(this, context.limits.headMs);
   }
 
-  get hasInput(): boolean {
-    return this.input !== null;
-  }
-
   get isIdle(): boolean {
     return this.#exchange === null && this.#discarding === null && this.tunnel === null;
   }
 
-  /** Bytes in a buffer that the next read overwrites: what is left after the work is copied. */
-  #read(buf: Buffer, length: number): void {
-    const chunk = buf.subarray(0, length);
+  #data(buf: Buffer, length: number, borrowed: boolean): void {
     if (this.tunnel !== null) {
-      this.#data(Buffer.from(chunk));
-      return;
-    }
-    this.#data(chunk);
-    if (this.input !== null && this.input.buffer === buf.buffer) {
-      this.input = Buffer.from(this.inputAt === 0 ? this.input : this.input.subarray(this.inputAt));
-      this.inputAt = 0;
-    }
-  }
-
-  #data(chunk: Buffer): void {
-    if (this.tunnel !== null) {
-      this.tunnel.fromClient(chunk);
+      this.tunnel.fromClient(borrowed ? Buffer.from(buf.subarray(0, length)) : buf);
       return;
     }
     if (this.#phase === 'linger') {
-      this.#lingered += chunk.length;
+      this.#lingered += length;
       if (this.#lingered > this.#context.limits.drainBytes * 16) this.destroy();
       return;
     }
-    if (this.input === null) this.input = chunk;
-    else {
-      this.input = Buffer.concat([this.inputAt === 0 ? this.input : this.input.subarray(this.inputAt), chunk]);
-      this.inputAt = 0;
-    }
+    this.input.add(buf, length, borrowed);
     this.#pump();
+    this.input.keep();
   }
 
   /** A fault of ours costs this connection, not the worker. */
@@ -132,19 +110,19 @@ export class ClientConnection implements Timed {
     if (this.#phase === 'linger' || this.#phase === 'closed' || this.tunnel !== null) return false;
     const exchange = this.#exchange;
     if (exchange !== null) {
-      if (this.input === null || exchange.requestDone) return false;
+      if (this.input.buf === null || exchange.body.done) return false;
       exchange.onInput();
       return this.#exchange !== exchange;
     }
     if (this.#discarding !== null) {
-      if (!this.#discarding.discardBody()) {
+      if (!this.#discarding.body.discard(this.input)) {
         this.destroy();
         return false;
       }
-      if (this.#discarding.bodyLeft > 0) return false;
+      if (this.#discarding.body.left > 0) return false;
       this.#discarding = null;
     }
-    if (this.input === null) return false;
+    if (this.input.buf === null) return false;
     // A client that sends requests and takes no answers gets no further ones.
     if (this.#socket.writableNeedDrain) {
       this.stalled();
@@ -156,31 +134,32 @@ export class ClientConnection implements Timed {
   #nextRequest(): boolean {
     const context = this.#context;
     const startedMs = context.clock.monotonicMs();
-    let input = this.input!;
-    while (input[this.inputAt] === CR && this.#scanner === null) {
-      if (this.inputAt + 1 === input.length) return this.#awaitHead();
-      if (input[this.inputAt + 1] !== LF || ++this.#emptyLines > EMPTY_LINES_MAX) break;
-      this.consume(this.inputAt + 2);
-      if (this.input === null) return this.#awaitHead();
-      input = this.input;
+    const { input } = this;
+    while (this.#scanner === null && input.buf![input.at] === CR) {
+      if (input.length === 1) return this.#awaitHead();
+      if (input.buf![input.at + 1] !== LF || ++this.#emptyLines > EMPTY_LINES_MAX) break;
+      input.consume(input.at + 2);
+      if (input.buf === null) return this.#awaitHead();
     }
+    const buf = input.buf!;
+    const { at, end } = input;
     let scanner = this.#scanner;
     if (scanner === null) {
       scanner = context.requestScanner;
       scanner.reset();
     }
-    let length = scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
+    let length = scanner.scanRequest(buf, at, end, context.read.names);
     if (length === 0) {
       if (this.#scanner === null) {
         this.#scanner = new HeadScanner(context.read.head);
-        length = this.#scanner.scanRequest(input, this.inputAt, input.length, context.read.names);
+        length = this.#scanner.scanRequest(buf, at, end, context.read.names);
       }
       return this.#awaitHead();
     }
     this.#scanner = null;
     if (length < 0) return this.#refuse(faultOf(length));
-    const text = input.toString('latin1', this.inputAt, this.inputAt + length);
-    this.consume(this.inputAt + length);
+    const text = buf.toString('latin1', at, at + length);
+    input.consume(at + length);
     const facts = readRequest(scanner, text, this.peer, context.read, context.clock.nowMs());
     if (typeof facts === 'number') return this.#refuse(faultOf(facts), text.startsWith('HEAD '));
     this.#emptyLines = 0;
@@ -203,19 +182,17 @@ export class ClientConnection implements Timed {
     return false;
   }
 
-  consume(to: number): void {
-    if (to === this.input!.length) {
-      this.input = null;
-      this.inputAt = 0;
-    } else this.inputAt = to;
+  /** Somebody took from the input: there may be room to read on. */
+  consumed(): void {
     if (!this.#reading) this.#flow();
   }
 
   takeInput(): Buffer | null {
-    const { input } = this;
-    if (input === null) return null;
-    const rest = Buffer.from(input.subarray(this.inputAt));
-    this.consume(input.length);
+    const { buf, at, end } = this.input;
+    if (buf === null) return null;
+    const rest = Buffer.from(buf.subarray(at, end));
+    this.input.clear();
+    this.consumed();
     return rest;
   }
 
@@ -227,8 +204,7 @@ export class ClientConnection implements Timed {
   }
 
   #flow(): void {
-    const held = this.input === null ? 0 : this.input.length - this.inputAt;
-    const want = !this.#blocked && held < this.#context.limits.inputBytes;
+    const want = !this.#blocked && this.input.length < this.#context.limits.inputBytes;
     if (want === this.#reading || this.#phase === 'closed') return;
     this.#reading = want;
     if (want) this.#socket.resume();
@@ -284,9 +260,9 @@ export class ClientConnection implements Timed {
     const context = this.#context;
     exchange.status = answer.status;
     let unread = false;
-    if (!exchange.discardBody()) this.mustClose = true;
-    else if (exchange.bodyLeft > 0) {
-      unread = exchange.bodyLeft <= this.#context.limits.drainBytes && !facts.expectContinue && !this.willClose(facts);
+    if (!exchange.body.discard(this.input)) this.mustClose = true;
+    else if (exchange.body.left > 0) {
+      unread = exchange.body.left <= this.#context.limits.drainBytes && !facts.expectContinue && !this.willClose(facts);
       if (!unread) this.mustClose = true;
     }
     // A refused handshake: what follows may be frames.
@@ -320,7 +296,7 @@ export class ClientConnection implements Timed {
       );
     }
     exchange.finish(null);
-    if (!close && (this.input !== null || this.#ended)) this.#pump();
+    if (!close && (this.input.buf !== null || this.#ended)) this.#pump();
   }
 
   /** A message that is none: one answer, then the end. */
@@ -334,7 +310,7 @@ export class ClientConnection implements Timed {
     const answer = context.answerRefusal(fault.code, traceId, fault.because, null);
     const nowMs = context.clock.nowMs();
     const message = answerMessage(answer, head, true, 1, context.date.at(nowMs));
-    const bytesIn = this.input === null ? 0 : this.input.length - this.inputAt;
+    const bytesIn = this.input.length;
     this.#lastWrite(message);
     context.record({
       facts: null,
@@ -359,8 +335,7 @@ export class ClientConnection implements Timed {
   /** Sends FIN, and reads on for a moment: closing on unread bytes would take the answer away from the client. */
   #lastWrite(message: string | Buffer): void {
     this.#phase = 'linger';
-    this.input = null;
-    this.inputAt = 0;
+    this.input.clear();
     this.#scanner = null;
     this.#blocked = false;
     const { wheel, limits } = this.#context;
@@ -405,7 +380,7 @@ export class ClientConnection implements Timed {
     this.#ended = true;
     if (this.tunnel !== null) this.tunnel.end('the client closed');
     else if (this.#exchange !== null) {
-      if (!this.#exchange.requestDone) this.destroy();
+      if (!this.#exchange.body.done) this.destroy();
       else if (this.#exchange.status === 0) this.#context.wheel.set(this, HALF_CLOSED_MS);
     } else if (this.#phase !== 'linger' && this.#phase !== 'closed') this.#lastWrite('');
   }
@@ -418,7 +393,7 @@ export class ClientConnection implements Timed {
     const exchange = this.#exchange;
     if (this.#phase === 'body' && exchange !== null) exchange.refuseLate('request_timeout', 'the body did not arrive in time');
     else if (this.#phase === 'decide' && exchange !== null) exchange.undecided('no decision within the limit');
-    else if (this.#phase === 'head' && this.input !== null)
+    else if (this.#phase === 'head' && this.input.buf !== null)
       this.#refuse({ code: 'request_timeout', because: 'the head did not arrive in time' });
     else this.destroy();
   }
@@ -437,14 +412,14 @@ export class ClientConnection implements Timed {
 
   /** On the way out: idle connections go at once, the others after their answer. */
   drain(): void {
-    if (this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed' && this.input === null) this.#lastWrite('');
+    if (this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed' && this.input.buf === null) this.#lastWrite('');
   }
 
   #gone(): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#context.wheel.clear(this);
-    this.input = null;
+    this.input.clear();
     this.#discarding = null;
     const exchange = this.#exchange;
     this.#exchange = null;

@@ -1,23 +1,19 @@
 import type { CompiledRoute, RefusalCode } from '@fluxgate/policy';
 import type { Decision, FlatHeaders, Forward, Recorded } from '../seam.ts';
 import { pickMember } from './balance.ts';
-import { ChunkedDecoder } from './chunked.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Facts } from './facts.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { forwardHead } from './forward-head.ts';
+import { RequestBody } from './request-body.ts';
 import { ResponseRelay } from './response-relay.ts';
 import { serverTiming } from './server-timing.ts';
 import type { Target } from './target.ts';
 import type { Timed } from './timer-wheel.ts';
-import { trailerLines } from './trailers.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamUser } from './upstream-connection.ts';
 import type { UpstreamRuntime } from './upstream-directory.ts';
 import type { WireContext } from './wire-context.ts';
 
-/** Messages up to this size leave as one string; larger ones as one buffer. */
-const STRING_BYTES_MAX = 16_384;
-const NO_BYTES = Buffer.alloc(0);
 const NO_FIELDS: FlatHeaders = [];
 
 /** RFC 9110 §9.2.2. */
@@ -41,10 +37,10 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
   readonly facts: Facts;
   decision: Decision | null = null;
   status = 0;
-  bytesIn: number;
   bytesOut = 0;
-  /** The request body was taken to its end. */
-  requestDone: boolean;
+  /** Bytes from the client after the connection became a stream. */
+  tunnelledIn = 0;
+  readonly body: RequestBody;
   upstream: UpstreamConnection | null = null;
   over = false;
   readonly startedMs: number;
@@ -60,12 +56,9 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
   #target: Target | null = null;
   #basePath = '';
   #relay: ResponseRelay | null = null;
-  #left: number;
-  #decoder: ChunkedDecoder | null;
   /** The whole request as sent, while it may have to be sent again. */
   #resend: string | Buffer | null = null;
   #retriesLeft = 0;
-  #bodyMax: number;
   #wrote = false;
 
   constructor(client: ClientConnection, facts: Facts, context: WireContext, startedMs: number) {
@@ -73,11 +66,11 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.startedMs = startedMs;
     this.facts = facts;
     this.#context = context;
-    this.bytesIn = facts.text.length;
-    this.#left = facts.bodyLength;
-    this.#decoder = facts.bodyLength < 0 ? new ChunkedDecoder() : null;
-    this.requestDone = facts.bodyLength === 0;
-    this.#bodyMax = context.read.bodyBytesMax;
+    this.body = new RequestBody(facts.bodyLength, context.read.bodyBytesMax);
+  }
+
+  get bytesIn(): number {
+    return this.facts.text.length + this.body.bytes + this.tunnelledIn;
   }
 
   start(): void {
@@ -110,13 +103,13 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       this.client.answer(this, decision);
       return;
     }
-    this.#bodyMax = decision.route.bodyMaxBytes ?? this.#context.limits.bodyBytes;
-    if (this.facts.bodyLength > this.#bodyMax) {
+    this.body.bytesMax = decision.route.bodyMaxBytes ?? this.#context.limits.bodyBytes;
+    if (this.facts.bodyLength > this.body.bytesMax) {
       const { code, because } = faultOf(FAULT.bodyLong);
       this.#refuse(code, because, decision.route);
       return;
     }
-    if (this.facts.expectContinue && !this.client.hasInput) this.client.write('HTTP/1.1 100 Continue\r\n\r\n');
+    if (this.facts.expectContinue && this.client.input.buf === null) this.client.write('HTTP/1.1 100 Continue\r\n\r\n');
     const { upstream } = decision;
     this.#runtime = this.#context.upstreams.runtimeOf(upstream);
     this.#retriesLeft = upstream.retries ?? 1;
@@ -190,7 +183,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       connection.target.authority,
       this.#basePath,
     );
-    if (this.requestDone) {
+    if (this.body.done) {
       if (IDEMPOTENT.has(this.facts.method) && this.facts.upgrade === null) this.#resend = head;
       this.#sent(connection, connection.write(head));
     } else this.#forwardBody(head);
@@ -198,30 +191,20 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
 
   /** More of the request body may lie in the client's input. */
   onInput(): void {
-    if (!this.requestDone && this.upstream !== null && this.upstream.connected) this.#forwardBody('');
+    if (!this.body.done && this.upstream !== null && this.upstream.connected) this.#forwardBody('');
   }
 
   /** Writes `head` and whatever of the body is there as one message. */
   #forwardBody(head: string): void {
     const upstream = this.upstream!;
-    const piece = this.#takeBody();
-    if (typeof piece === 'number') {
-      this.#bodyFault(piece);
+    const message = this.body.message(head, this.client.input, this.#context.read.names, (name) => this.#isDropped(name));
+    this.client.consumed();
+    if (message === null) return;
+    if (typeof message === 'number') {
+      this.#bodyFault(message);
       return;
     }
-    if (head === '' && piece.length === 0 && !this.requestDone) return;
-    const before = head + (this.#decoder !== null && piece.length > 0 ? `${piece.length.toString(16)}\r\n` : '');
-    let after = this.#decoder !== null && piece.length > 0 ? '\r\n' : '';
-    if (this.#decoder !== null && this.requestDone) {
-      const lines = trailerLines(this.#decoder, this.#context.read.names, (name) => this.#isDropped(name));
-      if (typeof lines === 'number') {
-        this.#bodyFault(lines);
-        return;
-      }
-      after += `0\r\n${lines}\r\n`;
-    }
-    const message = joined(before, piece, 0, piece.length, after);
-    if (head !== '' && this.requestDone && IDEMPOTENT.has(this.facts.method)) this.#resend = message;
+    if (head !== '' && this.body.done && IDEMPOTENT.has(this.facts.method)) this.#resend = message;
     this.#sent(upstream, upstream.write(message));
   }
 
@@ -237,7 +220,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     if (!room) {
       this.client.block(true);
       upstream.deadline(timeout.idleMs);
-    } else if (this.requestDone) {
+    } else if (this.body.done) {
       this.client.bodyDone();
       if (!this.#relay!.started) upstream.deadline(timeout.firstByteMs);
     } else {
@@ -252,47 +235,12 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.#sent(this.upstream, true);
   }
 
-  /** The next decoded bytes of the body out of the client's input, or a fault. */
-  #takeBody(): Buffer | number {
-    const { client } = this;
-    const { input } = client;
-    if (input === null) return NO_BYTES;
-    const from = client.inputAt;
-    let to: number;
-    if (this.#decoder === null) {
-      to = Math.min(input.length, from + this.#left);
-      this.#left -= to - from;
-      client.consume(to);
-      this.requestDone = this.#left === 0;
-      this.bytesIn += to - from;
-      return input.subarray(from, to);
-    }
-    const next = this.#decoder.decode(input, from, input.length);
-    if (next < 0) return next;
-    to = this.#decoder.dataEnd;
-    client.consume(next);
-    this.requestDone = this.#decoder.done;
-    this.bytesIn += to - from;
-    if (this.bytesIn - this.facts.text.length > this.#bodyMax) return FAULT.bodyLong;
-    return input.subarray(from, to);
-  }
-
   /** The body is malformed: nothing after this point can be trusted, on either side. */
   #bodyFault(answer: number): void {
     const fault = faultOf(answer);
     this.#dropUpstream();
     if (this.#relay?.started) this.abort(fault.because);
     else this.#refuse(fault.code, fault.because, this.#route(), true);
-  }
-
-  /** Reads a body that nobody wants, up to a bound. False: the connection cannot be kept. */
-  discardBody(): boolean {
-    while (!this.requestDone && this.client.hasInput) if (typeof this.#takeBody() === 'number') return false;
-    return true;
-  }
-
-  get bodyLeft(): number {
-    return this.requestDone ? 0 : this.#decoder === null ? this.#left : Number.POSITIVE_INFINITY;
   }
 
   upstreamData(buf: Buffer, length: number): void {
@@ -404,7 +352,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.upstreamEndMs = inOnePiece ? this.firstByteMs : this.#context.clock.monotonicMs();
     this.upstream = null;
     if (upstream === null) return;
-    if (reusable && this.requestDone) upstream.release();
+    if (reusable && this.body.done) upstream.release();
     else upstream.destroy();
   }
 
@@ -428,16 +376,4 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.durationMs = this.#context.clock.monotonicMs() - this.startedMs;
     this.#context.record(this);
   }
-}
-
-/** One message from text, the bytes `buf[from, to)` and text: a latin1 string while it is small, else one buffer. */
-export function joined(before: string, buf: Buffer, from: number, to: number, after: string): string | Buffer {
-  if (to === from) return before + after;
-  const total = before.length + to - from + after.length;
-  if (total <= STRING_BYTES_MAX) return before + buf.toString('latin1', from, to) + after;
-  const message = Buffer.allocUnsafe(total);
-  message.write(before, 0, 'latin1');
-  buf.copy(message, before.length, from, to);
-  if (after !== '') message.write(after, total - after.length, 'latin1');
-  return message;
 }

@@ -1,8 +1,8 @@
 import { ChunkedDecoder } from './chunked.ts';
 import type { Exchange } from './exchange.ts';
-import { joined } from './exchange.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { CR, LF } from './grammar.ts';
+import { joined } from './message.ts';
 import { KIND } from './names.ts';
 import { keepAliveMs, type ResponseHead, readResponse } from './read-response.ts';
 import { type ClientFraming, clientFraming, relayHead } from './relay-head.ts';
@@ -134,7 +134,7 @@ export class ResponseRelay {
       return;
     }
     // A client still sending when the answer comes, or one told to upgrade that was not, is not kept.
-    if (this.#framing === 'close' || !exchange.requestDone || facts.upgrade !== null) client.mustClose = true;
+    if (this.#framing === 'close' || !exchange.body.done || facts.upgrade !== null) client.mustClose = true;
     exchange.answered(head.status);
     const { responseSet, route, cors } = exchange.forward;
     const scanner = this.#context.responseScanner;

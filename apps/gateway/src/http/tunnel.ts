@@ -103,7 +103,7 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     if (this.#over || this.#upstreamTold) return;
     this.#touch();
     const to = this.#fromClient.advance(bytes, 0, bytes.length, this.#condemned !== null);
-    this.#exchange.bytesIn += to;
+    this.#exchange.tunnelledIn += to;
     if (!this.#upstream.write(to === bytes.length ? bytes : bytes.subarray(0, to))) this.#client.block(true);
     if (this.#condemned !== null) this.#tellUpstream();
   }
