@@ -65,6 +65,18 @@ export { type OriginReading, readOrigin } from './edges/origins.ts';
 export { formatSize, parseSize } from './edges/sizes.ts';
 export { type CompiledHeaders, type CompiledRequest, changedPath, type PathChange } from './edges/transform.ts';
 export { EMPTY_SETTINGS } from './empty.ts';
+export { decodeBase64, encodeBase64 } from './fields/base64.ts';
+export { parseDictionary, parseItem, parseList } from './fields/parse.ts';
+export { serializeDictionary, serializeInnerList, serializeItem, serializeList } from './fields/serialize.ts';
+export {
+  type BareItem,
+  type FieldItem,
+  type FieldMember,
+  type FieldParameters,
+  type FieldReading,
+  type InnerList,
+  isInnerList,
+} from './fields/structured.ts';
 export {
   DEFAULT_KEYRING_TIMES,
   foundKeyring,
@@ -135,6 +147,25 @@ export {
 } from './refusals.ts';
 export type { RouteExplanation, RouteMatch } from './routing/table.ts';
 export { type CanonicalTarget, canonicalPrefix, canonicalTarget, routingPath } from './routing/target.ts';
+export { signatureBase } from './signatures/base.ts';
+export { type ComposedSignature, composeSignature, contentDigestField, type SignatureOrder } from './signatures/compose.ts';
+export { type ContentDigest, readContentDigest } from './signatures/digest.ts';
+export { canonicalAuthority, type SignedMessage } from './signatures/message.ts';
+export {
+  type ReadSignature,
+  readSignature,
+  type SignatureAlgorithm,
+  type SignatureFault,
+} from './signatures/read.ts';
+export {
+  acceptSignature,
+  DEFAULT_SIGNATURE_AGE_MS,
+  isCoverable,
+  SIGNATURE_SKEW_S,
+  SIGNATURE_TAG,
+  SIGNED_BODY_BYTES_MAX,
+  type SignatureSpec,
+} from './signatures/rules.ts';
 export { type Algorithm, algorithmOf } from './tokens/algorithms.ts';
 export { decodeBase64url } from './tokens/base64url.ts';
 export { type Bearer, readBearer } from './tokens/bearer.ts';

@@ -5,6 +5,7 @@
  */
 
 import type { EdgeLimits, Listener, RouteEdges, UpstreamEdges } from './edges/model.ts';
+import type { SignatureSpec } from './signatures/rules.ts';
 
 /** `limit` events per `perMs`. */
 export interface Rate {
@@ -135,7 +136,13 @@ export interface TierSpec {
 }
 
 export type Middleware =
-  | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  | {
+      readonly kind: 'api_key';
+      readonly scopes: readonly string[];
+      readonly queryParameter: string | null;
+      /** The request must be signed with the key (RFC 9421). Absent: the key itself is enough. */
+      readonly signature?: SignatureSpec | undefined;
+    }
   | { readonly kind: 'jwt'; readonly jwt: JwtSettings }
   | { readonly kind: 'oauth2'; readonly oauth2: OAuth2Settings }
   | { readonly kind: 'ip_allow'; readonly cidrs: readonly string[]; readonly vpcEndpoints: readonly string[] }
@@ -187,6 +194,8 @@ export interface Grant {
   readonly quota: Quota | null;
   readonly requestBudget: number | null;
   readonly owner: string | null;
+  /** Ed25519 public key, 32 bytes as base64url: signed requests are checked with it. Absent: with the secret of the key version. */
+  readonly signingKey?: string | undefined;
 }
 
 /** Life of one key version. `retiring` still verifies until its `notAfter`. */

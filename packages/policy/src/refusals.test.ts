@@ -3,7 +3,18 @@ import { isRefusalCode, REFUSALS, type RefusalCode, refuse } from './refusals.ts
 
 const statuses: Readonly<Record<string, readonly string[]>> = {
   400: ['bad_request', 'bad_target', 'missing_host', 'doubled_credential'],
-  401: ['invalid_api_key', 'key_expired', 'key_revoked', 'key_suspended', 'budget_exhausted', 'missing_token', 'invalid_token'],
+  401: [
+    'invalid_api_key',
+    'key_expired',
+    'key_revoked',
+    'key_suspended',
+    'budget_exhausted',
+    'signature_missing',
+    'signature_invalid',
+    'signature_replayed',
+    'missing_token',
+    'invalid_token',
+  ],
   403: ['address_not_allowed', 'insufficient_scope', 'route_not_permitted'],
   404: ['no_route'],
   405: ['method_not_allowed'],

@@ -94,6 +94,7 @@ function readied(check: CompiledCheck, plan: Plan): Check {
       return { kind: 'jwt', provider, algorithms: check.algorithms, rules: check.rules };
     }
     case 'api_key':
+      if (check.signature !== undefined) return { kind: 'unenforceable', what: 'signatures' };
       return { kind: 'api_key', scopes: check.scopes, queryParameter: check.queryParameter };
     case 'unenforceable':
       return { kind: 'unenforceable', what: check.what };

@@ -1,5 +1,6 @@
 import { type CidrSet, compileCidrs, parseCidr } from '../access/cidr.ts';
 import type { JwtSettings, Middleware, OnAuthorityLoss, Rate, RealmConfig, RouteSpec } from '../model.ts';
+import type { SignatureSpec } from '../signatures/rules.ts';
 import { algorithmOf } from '../tokens/algorithms.ts';
 import { compileTokenRules, type TokenRules } from '../tokens/claims.ts';
 import { isTokenPreset, TOKEN_PRESETS } from '../tokens/scopes.ts';
@@ -9,7 +10,12 @@ import type { Providers } from './providers.ts';
 export type CompiledCheck =
   | { readonly kind: 'all'; readonly of: readonly CompiledCheck[] }
   | { readonly kind: 'any'; readonly of: readonly CompiledCheck[] }
-  | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  | {
+      readonly kind: 'api_key';
+      readonly scopes: readonly string[];
+      readonly queryParameter: string | null;
+      readonly signature?: SignatureSpec;
+    }
   /** A bearer token of one issuer. `provider`: index into `Plan.providers`. `algorithms`: what this check believes, never what the token says. */
   | { readonly kind: 'jwt'; readonly provider: number; readonly algorithms: ReadonlySet<string>; readonly rules: TokenRules }
   /** 503 `code`, unless an alternative beside it passes. `nothing`: a route without any authentication that is not `auth: none`. */
@@ -86,10 +92,18 @@ function compileJwt(jwt: JwtSettings, providers: Providers): CompiledCheck {
   return Object.freeze({ kind: 'jwt', provider, algorithms, rules });
 }
 
+/** What cannot be covered by any signature is asked of every signature all the same: then none passes, rather than all. */
+function compileApiKey(one: Extract<Middleware, { kind: 'api_key' }>): CompiledCheck {
+  const check = { kind: 'api_key', scopes: Object.freeze([...one.scopes]), queryParameter: one.queryParameter } as const;
+  if (one.signature === undefined) return Object.freeze(check);
+  const { maxAgeMs, covers } = one.signature;
+  return Object.freeze({ ...check, signature: Object.freeze({ maxAgeMs, covers: Object.freeze([...covers]) }) });
+}
+
 function compileOne(one: Middleware, place: string, around: Surroundings): CompiledCheck {
   switch (one.kind) {
     case 'api_key':
-      return Object.freeze({ kind: 'api_key', scopes: Object.freeze([...one.scopes]), queryParameter: one.queryParameter });
+      return compileApiKey(one);
     case 'jwt':
       return compileJwt(one.jwt, around.providers);
     case 'oauth2': {

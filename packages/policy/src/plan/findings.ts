@@ -33,6 +33,8 @@ export type FindingCode =
   | 'rate_by_key_open'
   | 'header_invalid'
   | 'query_parameter_invalid'
+  | 'signature_invalid'
+  | 'signature_optional'
   | 'jwt_issuer_missing'
   | 'jwt_audience_missing'
   | 'preset_unknown'

@@ -1,6 +1,7 @@
 import { cidrProblem } from '../access/cidr.ts';
 import { isScope } from '../access/scopes.ts';
 import type { JwtSettings, Middleware, OAuth2Settings, RouteSpec, Settings } from '../model.ts';
+import { isCoverable, type SignatureSpec } from '../signatures/rules.ts';
 import { algorithmOf } from '../tokens/algorithms.ts';
 import { isTokenPreset, TOKEN_PRESETS } from '../tokens/scopes.ts';
 import { authenticates } from './checks.ts';
@@ -156,6 +157,49 @@ export function judgeRate(rate: { readonly limit: number; readonly perMs: number
   }
 }
 
+function judgeSignature(signature: SignatureSpec, place: Place, report: Report): void {
+  const { maxAgeMs, covers } = signature;
+  if (!(maxAgeMs >= 1000 && maxAgeMs <= 3_600_000)) {
+    report({
+      severity: 'error',
+      code: 'signature_invalid',
+      object: place.object,
+      field: join(place.field, 'signature_max_age'),
+      message: 'the nonce of every signed request is remembered for this long: a second to an hour',
+      remedy: 'write a time such as 300s',
+    });
+  }
+  covers.forEach((name, i) => {
+    if (isCoverable(name)) return;
+    const lower = name.toLowerCase();
+    report({
+      severity: 'error',
+      code: 'signature_invalid',
+      object: place.object,
+      field: join(place.field, `signature_covers.${i}`),
+      message: `"${name}" is nothing that a request signature can cover`,
+      remedy: isCoverable(lower)
+        ? `write ${lower}`
+        : 'write names of header fields in lower case, or @authority, @scheme, @target-uri',
+    });
+  });
+}
+
+/** One way in asks for a signature, another takes the bare key: whoever has seen the key needs no signature. */
+function judgeAlternatives(of: readonly Middleware[], place: Place, report: Report): void {
+  const keys = of.filter((one) => one.kind === 'api_key');
+  const bare = of.findIndex((one) => one.kind === 'api_key' && one.signature === undefined);
+  if (bare < 0 || keys.every((one) => one.signature === undefined)) return;
+  report({
+    severity: 'warning',
+    code: 'signature_optional',
+    object: place.object,
+    field: join(place.field, String(bare)),
+    message: 'beside an alternative that asks for a signature this one takes the bare key, so nobody has to sign',
+    remedy: 'write signature: required here too',
+  });
+}
+
 export function judgeMiddleware(route: RouteSpec, settings: Settings, report: Report): void {
   const object = { kind: 'route', name: route.name } as const;
   const open = route.auth === 'none';
@@ -173,6 +217,7 @@ export function judgeMiddleware(route: RouteSpec, settings: Settings, report: Re
             remedy: 'write letters, digits, _ and -, such as api_key',
           });
         }
+        if (one.signature !== undefined) judgeSignature(one.signature, at('api_key'), report);
         return;
       case 'jwt':
         judgeJwt(one.jwt, at('jwt'), report);
@@ -242,6 +287,7 @@ export function judgeMiddleware(route: RouteSpec, settings: Settings, report: Re
             remedy: 'move it out of any_of: everything in the middleware list must pass',
           });
         }
+        judgeAlternatives(one.of, at('any_of'), report);
         for (const [i, each] of one.of.entries()) visit(each, join(field, `any_of.${i}`));
       }
     }

@@ -1,4 +1,4 @@
-import { isScope } from '@fluxgate/policy';
+import { isCoverable, isScope } from '@fluxgate/policy';
 import { NAME_PATTERN } from '../admin/patterns.ts';
 import { prefixProblem } from './addresses.ts';
 import { nearest } from './report.ts';
@@ -129,6 +129,19 @@ export const mediaType: ValueType<string> = text({
   label: 'token type',
   charsMax: 100,
   check: (value) => (/^[A-Za-z0-9!#$&^_.+/-]+$/.test(value) ? null : { why: 'it is no media type', remedy: '`at+jwt`' }),
+});
+
+/** What a signature may be asked to cover. */
+export const coverable: ValueType<string> = text({
+  label: 'component',
+  charsMax: 64,
+  check: (value) =>
+    isCoverable(value)
+      ? null
+      : {
+          why: 'no signature of a request can cover that',
+          remedy: isCoverable(value.toLowerCase()) ? `\`${value.toLowerCase()}\`` : 'the name of a header field, or `@scheme`',
+        },
 });
 
 export const queryParameter: ValueType<string> = text({

@@ -131,7 +131,14 @@ const MIDDLEWARE_DEPTH_MAX = 4;
 
 function middleware(depth: number): z.ZodType<Middleware> {
   const plain = [
-    z.object({ kind: z.literal('api_key'), scopes: texts, queryParameter: z.string().nullable() }).strict(),
+    z
+      .object({
+        kind: z.literal('api_key'),
+        scopes: texts,
+        queryParameter: z.string().nullable(),
+        signature: z.object({ maxAgeMs: ms, covers: texts }).strict().optional(),
+      })
+      .strict(),
     z.object({ kind: z.literal('jwt'), jwt: JwtSettings }).strict(),
     z.object({ kind: z.literal('oauth2'), oauth2: OAuth2Settings }).strict(),
     z.object({ kind: z.literal('ip_allow'), cidrs: texts, vpcEndpoints: texts }).strict(),
@@ -206,6 +213,10 @@ export const GrantEntity: z.ZodType<Grant> = z
       .nullable(),
     requestBudget: z.number().int().min(0).nullable(),
     owner: z.string().nullable(),
+    signingKey: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/)
+      .optional(),
   })
   .strict();
 

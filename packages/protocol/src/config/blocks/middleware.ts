@@ -1,10 +1,10 @@
-import type { Middleware } from '@fluxgate/policy';
+import { DEFAULT_SIGNATURE_AGE_MS, type Middleware } from '@fluxgate/policy';
 import { cidrOrEndpoint, VPC_ENDPOINT } from '../addresses.ts';
-import { queryParameter, scope } from '../names.ts';
+import { coverable, queryParameter, scope } from '../names.ts';
 import { nearest, quoted } from '../report.ts';
 import { type Block, block, defaulted, optional, type Plain, pathText, step, type ValueType, type Wording } from '../schema.ts';
 import type { Entry, Tree } from '../tree.ts';
-import { listOf } from '../values.ts';
+import { duration, listOf, oneOf } from '../values.ts';
 import { ROUTE_JWT } from './jwt.ts';
 import { RATE_LIMIT } from './limits.ts';
 import { ROUTE_OAUTH2 } from './oauth2.ts';
@@ -24,6 +24,26 @@ export const ROUTE_API_KEY: Block<MiddlewareOf<'api_key'>> = block({
       'Query parameter in which a key may also come. URLs end up in logs: prefer the header.',
       { example: 'api_key' },
     ),
+    signature: defaulted(
+      oneOf(['off', 'required'], (given) =>
+        /^optional|preferred$/i.test(given)
+          ? { why: 'a signature that may be left out protects nothing', remedy: '`required`' }
+          : null,
+      ),
+      'off',
+      '`required`: the request is signed with the key (RFC 9421), the key itself need not be sent, and no request passes twice. See docs/signed-requests.md.',
+    ),
+    signature_max_age: optional(
+      duration(1000, 3_600_000),
+      'How old a signature may be. Nonces are remembered for as long: a shorter time takes less memory.',
+      { defaultText: '300s' },
+    ),
+    signature_covers: defaulted(
+      listOf(coverable, { max: 32, isLoneAllowed: true }),
+      [],
+      'What the signature covers besides method, target and the digest of a body: names of header fields, or `@scheme`.',
+      { example: '["content-type"]' },
+    ),
   },
   foreign: {
     enabled: 'a middleware in the list is always on: remove this line, or the whole entry',
@@ -33,8 +53,21 @@ export const ROUTE_API_KEY: Block<MiddlewareOf<'api_key'>> = block({
     required_scopes: 'write `scopes`',
     validation: 'how keys are validated is said once, in `fluxgate.auth.api_key`',
   },
-  build: (values) => ({ kind: 'api_key', scopes: values.scopes, queryParameter: values.query_parameter }),
-  take: (model) => ({ scopes: model.scopes, query_parameter: model.queryParameter }),
+  build: (values, at, tree): MiddlewareOf<'api_key'> => {
+    const { signature, signature_max_age: maxAgeMs, signature_covers: covers } = values;
+    const idle = tree.entries.find(({ key }) => key === 'signature_max_age' || key === 'signature_covers');
+    if (signature === 'off' && idle !== undefined)
+      at.report.error(idle.at, 'conflict', `\`${idle.key}\` without a signature has no meaning`, 'add `signature: required`');
+    const key = { kind: 'api_key', scopes: values.scopes, queryParameter: values.query_parameter } as const;
+    return signature === 'off' ? key : { ...key, signature: { maxAgeMs: maxAgeMs ?? DEFAULT_SIGNATURE_AGE_MS, covers } };
+  },
+  take: (model) => ({
+    scopes: model.scopes,
+    query_parameter: model.queryParameter,
+    signature: model.signature === undefined ? ('off' as const) : ('required' as const),
+    signature_max_age: model.signature?.maxAgeMs === DEFAULT_SIGNATURE_AGE_MS ? null : (model.signature?.maxAgeMs ?? null),
+    signature_covers: model.signature?.covers ?? [],
+  }),
 });
 
 const ranges = listOf(cidrOrEndpoint, { isLoneAllowed: true, whyNotEmpty: 'nobody could come in' });
