@@ -20,6 +20,7 @@ test('the least that is needed gives a frozen configuration with safe defaults',
       bootstrapDir: null,
       secretsDir: null,
       redisUrl: null,
+      issuer: { url: null, algorithm: 'ES256', rotateEveryMs: 30 * 86_400_000, jwksCacheMs: 300_000 },
       logLevel: 'info',
     },
   });

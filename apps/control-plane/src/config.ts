@@ -1,4 +1,5 @@
 import { parse as parseYaml } from 'yaml';
+import { type IssuerConfig, issuerConfig, issuerUrl, jwksCache, rotateEvery, signingAlgorithm } from './config.issuer.ts';
 
 /** Everything `fluxgate-control-plane` is told at start. Frozen; read in main.ts and handed down. */
 export interface Config {
@@ -10,6 +11,7 @@ export interface Config {
   readonly bootstrapDir: string | null;
   readonly secretsDir: string | null;
   readonly redisUrl: string | null;
+  readonly issuer: IssuerConfig;
   readonly logLevel: LogLevel;
 }
 
@@ -116,6 +118,35 @@ export const settings = {
     fallback: null,
     required: false,
     read: any,
+  },
+  FLUXGATE_ISSUER: {
+    yaml: 'issuer',
+    purpose:
+      'Name of the token issuer (`iss`) and base of its endpoints, https unless loopback; unset: the address of the admin API',
+    fallback: null,
+    required: false,
+    read: (text) => issuerUrl(text, isLoopback),
+  },
+  FLUXGATE_ISSUER_ALGORITHM: {
+    yaml: 'issuer_algorithm',
+    purpose: 'What new signing keys of the issuer are made for: ES256, ES384 or RS256',
+    fallback: 'ES256',
+    required: false,
+    read: signingAlgorithm,
+  },
+  FLUXGATE_ISSUER_ROTATE_EVERY: {
+    yaml: 'issuer_rotate_every',
+    purpose: 'Age at which a signing key of the issuer is replaced, or `never`',
+    fallback: '30d',
+    required: false,
+    read: rotateEvery,
+  },
+  FLUXGATE_ISSUER_JWKS_CACHE: {
+    yaml: 'issuer_jwks_cache',
+    purpose: 'How long verifiers may keep the key set; a new key is published that long and a minute before it signs',
+    fallback: '300s',
+    required: false,
+    read: jwksCache,
   },
   REDIS_URL: { yaml: 'redis_url', purpose: 'Accepted for later use', fallback: null, required: false, read: redisUrl },
   FLUXGATE_LOG_LEVEL: {
@@ -227,6 +258,7 @@ export function readConfig(
       bootstrapDir: get('FLUXGATE_BOOTSTRAP_DIR'),
       secretsDir: get('FLUXGATE_SECRETS_DIR'),
       redisUrl: get('REDIS_URL'),
+      issuer: issuerConfig((name) => get(name === 'URL' ? 'FLUXGATE_ISSUER' : `FLUXGATE_ISSUER_${name}`)),
       logLevel: (get('FLUXGATE_LOG_LEVEL') ?? 'info') as LogLevel,
     }),
   };

@@ -9,9 +9,9 @@ export interface Door {
 
 export const systemDoor: Door = { nowMs: () => Date.now(), randomBytes: (count) => randomBytes(count) };
 
-export type IdKind = 'key' | 'rot' | 'req';
+export type IdKind = 'key' | 'rot' | 'req' | 'client';
 
-/** `key_…`, `rot_…`, `req_…`: 12 base62 characters of chance after the kind. */
+/** `key_…`, `rot_…`, `req_…`, `client_…`: 12 base62 characters of chance after the kind. */
 export function newId(door: Door, kind: IdKind): string {
   return `${kind}_${encodeKid(door.randomBytes(16))}`;
 }

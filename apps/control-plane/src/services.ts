@@ -5,6 +5,7 @@ import type { SecretPrefixes } from '@fluxgate/stores/secrets';
 import type { TokenDigest } from './auth/token-digest.ts';
 import type { Door } from './door.ts';
 import type { Metrics } from './http/metrics.ts';
+import type { Issuer } from './issuer/issuer.ts';
 import type { Log } from './log.ts';
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
@@ -48,6 +49,7 @@ export interface Services {
   /** Only read for `env:` references, under their prefix. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly tokenDigest: TokenDigest;
+  readonly issuer: Issuer;
   readonly door: Door;
   readonly log: Log;
   readonly metrics: Metrics;

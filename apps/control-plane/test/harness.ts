@@ -13,6 +13,7 @@ import { createApp } from '../src/http/app.ts';
 import { createFailureLimit } from '../src/http/failures.ts';
 import { createMetrics } from '../src/http/metrics.ts';
 import { createTokenUse } from '../src/http/token-use.ts';
+import { createIssuer, localSigners } from '../src/issuer/issuer.ts';
 import { createLog } from '../src/log.ts';
 import { handlers } from '../src/operations/index.ts';
 import type { Nodes, Services } from '../src/services.ts';
@@ -267,6 +268,9 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
   const nodes = fakeNodes();
   const logLines: string[] = [];
   const opened = await open({ databaseUrl: database.url, kekFile }, door, () => undefined);
+  let issuerUrl: string | null = null;
+  const issuerSettings = { algorithm: 'ES256', rotateEveryMs: 30 * 86_400_000, jwksCacheMs: 300_000 } as const;
+  const issuer = createIssuer(opened.db, door, issuerSettings, [localSigners(opened.db, opened.kek, door)], () => issuerUrl);
   const services: Services = {
     db: opened.db,
     secretsOf: opened.secretsOf,
@@ -274,6 +278,7 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
     env: {},
     nodes,
     tokenDigest: opened.tokenDigest,
+    issuer,
     door,
     log: createLog('debug', (line) => void logLines.push(line), door.nowMs),
     metrics: createMetrics('0.0.0-test', () => 0),
@@ -290,6 +295,7 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
   });
   const server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  issuerUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const close = async (): Promise<void> => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

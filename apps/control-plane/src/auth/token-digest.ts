@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { Kek } from '@fluxgate/stores/secrets';
 
-/** Digest under which an admin or node token is stored and looked up. */
-export type TokenDigest = (kind: 'a' | 'n', realm: string, kid: string, secret: string) => Buffer;
+/** Digest under which an admin token, a node token or a client secret is stored and looked up. */
+export type TokenDigest = (kind: 'a' | 'n' | 'c', realm: string, kid: string, secret: string) => Buffer;
 
 /**
  * HMAC-SHA-256 under a key derived from the KEK: a row planted in the database by somebody who lacks the KEK verifies

@@ -1,6 +1,7 @@
 import { type Operation, type OperationId, openApiDocument, operations } from '@fluxgate/protocol/admin';
 import { classifyDatabaseError } from '@fluxgate/stores/postgres';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
+import { addIssuer } from '../issuer/routes.ts';
 import { type Problem, problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { type AdapterOptions, adapt, assignRequestId, authenticate, faultProblem } from './adapter.ts';
@@ -129,6 +130,7 @@ export function createApp(services: Services, options: AppOptions): Express {
       );
     });
   }
+  addIssuer(app, services, (name) => measure(services, name));
   app.use((_request, response) =>
     sendProblem(
       response,

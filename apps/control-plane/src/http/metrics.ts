@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export interface Metrics {
   request(operation: string, status: number, seconds: number): void;
   authFailure(): void;
+  tokenIssued(): void;
   job(name: string, outcome: 'done' | 'failed'): void;
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -27,6 +28,11 @@ export function createMetrics(version: string, nodes: () => number): Metrics {
   const failures = new Counter({
     name: 'fluxgate_admin_auth_failures_total',
     help: 'Requests without a valid admin token',
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'fluxgate_issuer_tokens_total',
+    help: 'Access tokens made by the token endpoint',
     registers,
   });
   const jobs = new Counter({
@@ -53,6 +59,7 @@ export function createMetrics(version: string, nodes: () => number): Metrics {
       duration.observe({ operation }, seconds);
     },
     authFailure: () => failures.inc(),
+    tokenIssued: () => tokens.inc(),
     job: (job, outcome) => jobs.inc({ job, outcome }),
     text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };

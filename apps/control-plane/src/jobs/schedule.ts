@@ -1,3 +1,4 @@
+import { rotateDueRings, tidySigningKeys } from '../issuer/rotate.ts';
 import type { Services } from '../services.ts';
 import { type Retries, rotateDueKeys } from './automatic-rotation.ts';
 import { tidyRealm } from './tidy.ts';
@@ -8,6 +9,8 @@ export interface Jobs {
 }
 
 const ROTATE_EVERY_MS = 30_000;
+/** Steps of the signing keyring are due at moments known long before; a small lead makes short cache lives possible too. */
+const ISSUER_EVERY_MS = 5_000;
 const TIDY_EVERY_MS = 15 * 60_000;
 const PRUNE_EVERY_MS = 3_600_000;
 
@@ -40,6 +43,8 @@ export function startJobs(services: Services): Jobs {
   };
 
   every('rotate', ROTATE_EVERY_MS, () => rotateDueKeys(services, retries));
+  every('issuer', ISSUER_EVERY_MS, () => rotateDueRings(services));
+  every('issuer-tidy', TIDY_EVERY_MS, () => tidySigningKeys(services));
   every('tidy', TIDY_EVERY_MS, async () => {
     const realms = await services.db.prisma.realm.findMany({ select: { name: true } });
     for (const { name } of realms) await tidyRealm(services, name);

@@ -1,8 +1,11 @@
 import { authVerify } from './auth.verify.ts';
 import type { Handlers } from './call.ts';
+import { clientsCreate, clientsDelete, clientsGet, clientsList, clientsRotateSecret, clientsUpdate } from './clients.ts';
 import { configApply } from './config.apply.ts';
 import { configExport } from './config.export.ts';
 import { auditList, revisionsConvergence, revisionsList } from './history.ts';
+import { jwksIssuerStatus, jwksRotate } from './jwks-issuer.ts';
+import { jwksEvict, jwksRefresh, jwksStatus } from './jwks-nodes.ts';
 import { keysRenew, keysRevoke } from './keys.end.ts';
 import { keysGenerate } from './keys.generate.ts';
 import { keysGet, keysList } from './keys.read.ts';
@@ -58,6 +61,17 @@ export const handlers: Handlers = {
   oauth2List,
   oauth2Get,
   oauth2Delete,
+  jwksStatus,
+  jwksRefresh,
+  jwksEvict,
+  clientsCreate,
+  clientsList,
+  clientsGet,
+  clientsUpdate,
+  clientsRotateSecret,
+  clientsDelete,
+  jwksIssuerStatus,
+  jwksRotate,
   revisionsList,
   revisionsConvergence,
   auditList,

@@ -6,8 +6,7 @@ import { createTokenDigest, type TokenDigest } from '../auth/token-digest.ts';
 import type { Config } from '../config.ts';
 import type { Door } from '../door.ts';
 
-/** The realm that every installation has. */
-export const DEFAULT_REALM = 'live';
+export { DEFAULT_REALM } from '../realm/default-realm.ts';
 
 export interface Opened {
   readonly db: Database;

@@ -7,6 +7,7 @@ import { createFailureLimit } from '../http/failures.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { createTokenUse } from '../http/token-use.ts';
 import { createHub } from '../hub/index.ts';
+import { createIssuer, localSigners } from '../issuer/issuer.ts';
 import { startJobs } from '../jobs/schedule.ts';
 import type { Log } from '../log.ts';
 import { handlers } from '../operations/index.ts';
@@ -14,6 +15,14 @@ import type { Services } from '../services.ts';
 import { bootstrap } from './bootstrap.ts';
 import { listen } from './listen.ts';
 import { DEFAULT_REALM, open, openRealm } from './open.ts';
+
+/** Where the issuer is when nobody named it: at the admin API, if that has one address. */
+function issuerBase({ issuer, adminHost, tls }: Config, port: number | null): string | null {
+  if (issuer.url !== null) return issuer.url;
+  if (port === null || /^(0\.0\.0\.0|[:0]+)$/.test(adminHost)) return null;
+  const host = adminHost.includes(':') ? `[${adminHost}]` : adminHost;
+  return new URL(`${tls === null ? 'http' : 'https'}://${host}:${port}`).origin;
+}
 
 /** How long running requests may still take after SIGTERM. */
 const DRAIN_MS = 8_000;
@@ -53,6 +62,8 @@ export async function serve(
     const closeHub = (): Promise<void> => hub.close();
     undo.push(closeHub);
     const metrics = createMetrics(version, () => hub.connected);
+    let port: number | null = config.adminPort === 0 ? null : config.adminPort;
+    const issuer = createIssuer(db, door, config.issuer, [localSigners(db, kek, door)], () => issuerBase(config, port));
     const services: Services = {
       db,
       secretsOf,
@@ -60,6 +71,7 @@ export async function serve(
       env,
       nodes: hub,
       tokenDigest,
+      issuer,
       door,
       log,
       metrics,
@@ -78,6 +90,7 @@ export async function serve(
       secure: config.tls !== null,
     });
     const listening = await listen(app, config, (server) => hub.attach(server));
+    port = listening.port;
     // Together: a server does not end while a node's socket is open, and the hub is the one who sends nodes away.
     undo.splice(undo.indexOf(closeHub), 1, () => Promise.all([listening.close(DRAIN_MS), hub.close()]));
     const jobs = startJobs(services);

@@ -53,6 +53,19 @@ export const endpoints = {
   oauth2Get: { method: 'GET', path: '/v1/oauth2/clients/{clientId}' },
   oauth2Delete: { method: 'DELETE', path: '/v1/oauth2/clients/{clientId}' },
 
+  clientsCreate: { method: 'POST', path: '/v1/clients' },
+  clientsList: { method: 'GET', path: '/v1/clients' },
+  clientsGet: { method: 'GET', path: '/v1/clients/{client}' },
+  clientsUpdate: { method: 'PATCH', path: '/v1/clients/{client}' },
+  clientsRotateSecret: { method: 'POST', path: '/v1/clients/{client}/rotate-secret' },
+  clientsDelete: { method: 'DELETE', path: '/v1/clients/{client}' },
+  jwksIssuerStatus: { method: 'GET', path: '/v1/issuer/jwks' },
+  jwksRotate: { method: 'POST', path: '/v1/issuer/jwks/rotate' },
+
+  jwksStatus: { method: 'GET', path: '/v1/jwks' },
+  jwksRefresh: { method: 'POST', path: '/v1/jwks/refresh' },
+  jwksEvict: { method: 'POST', path: '/v1/jwks/evict' },
+
   revisionsList: { method: 'GET', path: '/v1/revisions' },
   revisionsConvergence: { method: 'GET', path: '/v1/revisions/{revision}/convergence' },
   auditList: { method: 'GET', path: '/v1/audit' },

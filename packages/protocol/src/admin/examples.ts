@@ -26,6 +26,14 @@ export const examples: { readonly [Id in OperationId]?: { readonly request: Body
   configApply: {
     request: { files: [{ name: 'fluxgate.yaml', text: 'route: /status\nupstream: http://127.0.0.1:9000\nauth: none\n' }] },
   },
+  clientsCreate: {
+    request: { name: 'orders-worker', scopes: ['read:orders'], audiences: ['orders-api'], tokenTtlMs: hourMs / 6 },
+  },
+  clientsUpdate: { request: { enabled: false } },
+  clientsRotateSecret: { request: { graceMs: 24 * hourMs } },
+  jwksRotate: { request: {} },
+  jwksRefresh: { request: { issuer: 'https://auth.example.com' } },
+  jwksEvict: { request: { issuer: 'https://auth.example.com', kid: 'rsa-2026-11' } },
   routesTest: { request: { method: 'GET', url: '/api/v2/metrics?window=1h' } },
   authVerify: { request: { endpoint: '/internal/gateway', mode: 'strict' } },
   oauth2Configure: {

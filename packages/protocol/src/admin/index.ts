@@ -1,4 +1,17 @@
 export { type Endpoint, endpointPath, endpoints, type Method, type OperationId } from './endpoints.ts';
+export {
+  ClientAuthMethod,
+  CreateIssuerClient,
+  IssuedClient,
+  IssuerClient,
+  IssuerKey,
+  IssuerStatus,
+  RotateClientSecret,
+  RotatedIssuerKeys,
+  RotateIssuerKeys,
+  UpdateIssuerClient,
+} from './issuer.ts';
+export { EvictJwks, JwksOnNodes, JwksSet, RefreshJwks } from './jwks.ts';
 export { openApiDocument } from './openapi.ts';
 export {
   type BodyOf,

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { endpoints, type Method, type OperationId } from './endpoints.ts';
+import * as issuer from './issuer.ts';
+import { EvictJwks, JwksOnNodes, RefreshJwks } from './jwks.ts';
 import type { ProblemCode } from './problems.ts';
 import * as r from './resources.ts';
 
@@ -44,6 +46,8 @@ const flag = z.enum(['true', 'false']).default('false');
 const waitQuery = z.object(wait).strict();
 /** `dryRun`: everything is checked and computed, nothing is kept, no secret is made. */
 const writeQuery = z.object({ ...wait, dryRun: flag }).strict();
+/** For writes of which nodes learn nothing. */
+const quietQuery = z.object({ dryRun: flag }).strict();
 const paging = {
   cursor: z.string().max(500).optional().meta({ description: '`nextCursor` of the page before' }),
   limit: z.coerce.number().int().min(1).max(500).default(50),
@@ -319,6 +323,86 @@ export const operations = {
     query: writeQuery,
     response: r.Written,
     problems: ['client_not_found'],
+  }),
+
+  clientsCreate: op('clientsCreate', {
+    summary: 'Make a client of the token endpoint; the answer holds its secret, once',
+    roles: operators,
+    query: quietQuery,
+    body: issuer.CreateIssuerClient,
+    response: issuer.IssuedClient,
+    status: 201,
+    problems: ['client_name_taken', 'client_keys_invalid'],
+  }),
+  clientsList: op('clientsList', {
+    summary: 'Clients of the token endpoint, newest first',
+    roles: all,
+    query: z.object({ ...paging, search: z.string().max(200).optional() }).strict(),
+    response: r.page(issuer.IssuerClient),
+  }),
+  clientsGet: op('clientsGet', {
+    summary: 'A client of the token endpoint, by id or name',
+    roles: all,
+    response: issuer.IssuerClient,
+    problems: ['client_not_found'],
+  }),
+  clientsUpdate: op('clientsUpdate', {
+    summary: 'Change what a client may ask for, or switch it off',
+    roles: operators,
+    query: quietQuery,
+    body: issuer.UpdateIssuerClient,
+    response: z.object({ client: issuer.IssuerClient }),
+    problems: ['client_not_found', 'client_keys_invalid'],
+  }),
+  clientsRotateSecret: op('clientsRotateSecret', {
+    summary: 'Make a new client secret; the one before works until the grace ends',
+    roles: rotators,
+    query: quietQuery,
+    body: issuer.RotateClientSecret,
+    response: issuer.IssuedClient,
+    status: 201,
+    problems: ['client_not_found', 'client_has_no_secret', 'client_secrets_live'],
+  }),
+  clientsDelete: op('clientsDelete', {
+    summary: 'Remove a client; its secrets end at once, its tokens at introspection',
+    roles: operators,
+    query: quietQuery,
+    response: z.object({ client: issuer.IssuerClient }),
+    problems: ['client_not_found'],
+  }),
+  jwksIssuerStatus: op('jwksIssuerStatus', {
+    summary: 'The issuer and its signing keys',
+    roles: all,
+    response: issuer.IssuerStatus,
+    problems: ['signer_unavailable'],
+  }),
+  jwksRotate: op('jwksRotate', {
+    summary: 'Publish a new signing key, or let the published one sign once every verifier knows it',
+    roles: operators,
+    query: quietQuery,
+    body: issuer.RotateIssuerKeys,
+    response: issuer.RotatedIssuerKeys,
+    problems: ['signer_unavailable'],
+  }),
+
+  jwksStatus: op('jwksStatus', {
+    summary: 'Key sets of token issuers, as each node holds them',
+    roles: all,
+    response: JwksOnNodes,
+  }),
+  jwksRefresh: op('jwksRefresh', {
+    summary: 'Let every node fetch key sets now',
+    roles: operators,
+    body: RefreshJwks,
+    response: JwksOnNodes,
+    problems: ['no_node'],
+  }),
+  jwksEvict: op('jwksEvict', {
+    summary: 'Take a key, or a whole key set, out of every node at once',
+    roles: operators,
+    body: EvictJwks,
+    response: JwksOnNodes,
+    problems: ['no_node'],
   }),
 
   revisionsList: op('revisionsList', {

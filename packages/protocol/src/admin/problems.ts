@@ -46,6 +46,12 @@ export const operationProblems = {
   route_not_found: kind(404, 'There is no such route'),
   redirect_uri_invalid: kind(422, 'A redirect URI cannot be accepted'),
   client_not_found: kind(404, 'There is no such OAuth2 client'),
+  client_name_taken: kind(409, 'A client with this name exists'),
+  client_keys_invalid: kind(422, 'The public keys of the client cannot be used'),
+  client_has_no_secret: kind(409, 'The client proves itself by a key of its own'),
+  client_secrets_live: kind(409, 'Two secrets of the client are live'),
+  signer_unavailable: kind(503, 'The keeper of the signing keys cannot be reached', true),
+  no_node: kind(503, 'No gateway node is connected', true),
   revision_not_found: kind(404, 'There is no such revision'),
 } as const satisfies Record<string, ProblemKind>;
 

@@ -1,0 +1,2 @@
+/** The realm that every installation has. */
+export const DEFAULT_REALM = 'live';
