@@ -42,9 +42,16 @@ export interface RequestFacts {
   /** Lower-case protocol of an upgrade request (`websocket`), else null. */
   readonly upgrade: string | null;
   readonly arrivedMs: number;
+  /** The request target as it was sent, in whatever form. Only for signatures: everybody else reads `path` and `query`. */
+  readonly rawTarget: string;
+  /** Host as it was sent, with its port; empty if there was none. */
+  readonly hostText: string;
+  readonly hasBody: boolean;
   /** Value of the only field of that lower-case name; undefined if absent. Doubled fields: see `headerCount`. */
   header(name: string): string | undefined;
   headerCount(name: string): number;
+  /** Values of all fields of that lower-case name, in order. */
+  headerValues(name: string): readonly string[];
 }
 
 /** Flat list: name, value, name, value … Names as they shall appear on the wire; values without CR, LF or NUL. */
@@ -69,6 +76,15 @@ export interface Forward {
   readonly principal: string | null;
   /** Id of the key that was accepted; not secret. */
   readonly kid?: string | null;
+  /** The body of a signed request, to be held until its digest is known to be right. Absent: it streams. */
+  readonly held?: BodyProof;
+}
+
+export interface BodyProof {
+  /** A larger body is refused: all of it has to be held. */
+  readonly bytesMax: number;
+  /** Judges the whole body, transfer coding removed. null: it may go on. */
+  refusal(body: Uint8Array): { readonly code: RefusalCode; readonly because: string } | null;
 }
 
 export interface Answer {

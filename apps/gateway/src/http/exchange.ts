@@ -5,6 +5,7 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Facts } from './facts.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { forwardHead } from './forward-head.ts';
+import { HeldBody } from './held-body.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseRelay } from './response-relay.ts';
 import { serverTiming } from './server-timing.ts';
@@ -59,6 +60,8 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
   /** The whole request as sent, while it may have to be sent again. */
   #resend: string | Buffer | null = null;
   #retriesLeft = 0;
+  /** A body that must prove itself first. */
+  #held: HeldBody | null = null;
   #wrote = false;
 
   constructor(client: ClientConnection, facts: Facts, context: WireContext, startedMs: number) {
@@ -103,25 +106,50 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       this.client.answer(this, decision);
       return;
     }
-    this.body.bytesMax = decision.route.bodyMaxBytes ?? this.#context.limits.bodyBytes;
+    this.body.bytesMax = decision.held?.bytesMax ?? decision.route.bodyMaxBytes ?? this.#context.limits.bodyBytes;
     if (this.facts.bodyLength > this.body.bytesMax) {
       const { code, because } = faultOf(FAULT.bodyLong);
       this.#refuse(code, because, decision.route);
       return;
     }
     if (this.facts.expectContinue && this.client.input.buf === null) this.client.write('HTTP/1.1 100 Continue\r\n\r\n');
+    if (decision.held !== undefined) {
+      this.#held = new HeldBody(decision.held);
+      this.#hold(this.#held);
+    } else this.#goOn(decision);
+  }
+
+  /** Nothing reaches the upstream before all of the body is here and proven. */
+  #hold(held: HeldBody): void {
+    const fault = held.take(this.body, this.client.input);
+    this.client.consumed();
+    if (fault !== 0) {
+      this.#bodyFault(fault);
+      return;
+    }
+    if (!this.body.done) {
+      this.client.expectBody(this.bytesIn);
+      return;
+    }
+    this.client.bodyDone();
+    const refusal = held.refusal();
+    if (refusal === null) this.#goOn(this.forward);
+    else this.#refuse(refusal.code, refusal.because, this.#route());
+  }
+
+  #goOn(decision: Forward): void {
     const { upstream } = decision;
     this.#runtime = this.#context.upstreams.runtimeOf(upstream);
     this.#retriesLeft = upstream.retries ?? 1;
     if (upstream.timeout.totalMs !== null) this.#context.wheel.set(this, upstream.timeout.totalMs);
-    this.#dispatch(null, false);
+    this.#dispatch(null);
   }
 
   onDeadline(): void {
     if (!this.over) this.refuseLate('upstream_timeout', 'the exchange exceeds the total limit of its upstream');
   }
 
-  #dispatch(not: Target | null, fresh: boolean): void {
+  #dispatch(not: Target | null): void {
     const runtime = this.#runtime!;
     const member = pickMember(runtime, this.facts.clientText, not);
     if (member === null) {
@@ -130,9 +158,13 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     }
     this.#setTarget(member.target);
     this.#basePath = member.spec.basePath;
-    const { spec } = runtime;
+    this.#acquire(member.target, false);
+  }
+
+  #acquire(target: Target, fresh: boolean): void {
+    const { spec } = this.#runtime!;
     const { limits } = this.#context;
-    member.target.acquire(this, {
+    target.acquire(this, {
       connectMs: spec.timeout.connectMs,
       connections: spec.maxConnections ?? limits.connectionsPerTarget,
       queue: spec.queue ?? limits.queuePerTarget,
@@ -183,7 +215,11 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       connection.target.authority,
       this.#basePath,
     );
-    if (this.body.done) {
+    if (this.#held !== null) {
+      const message = this.#held.message(head, this.facts.bodyLength < 0);
+      if (IDEMPOTENT.has(this.facts.method) && this.facts.upgrade === null) this.#resend = message;
+      this.#sent(connection, connection.write(message));
+    } else if (this.body.done) {
       if (IDEMPOTENT.has(this.facts.method) && this.facts.upgrade === null) this.#resend = head;
       this.#sent(connection, connection.write(head));
     } else this.#forwardBody(head);
@@ -191,7 +227,9 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
 
   /** More of the request body may lie in the client's input. */
   onInput(): void {
-    if (!this.body.done && this.upstream !== null && this.upstream.connected) this.#forwardBody('');
+    if (this.#held !== null) {
+      if (!this.body.done) this.#hold(this.#held);
+    } else if (!this.body.done && this.upstream !== null && this.upstream.connected) this.#forwardBody('');
   }
 
   /** Writes `head` and whatever of the body is there as one message. */
@@ -264,13 +302,15 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     const stale = failure === 'broken' && connection !== null && connection.reused && silent && this.#resend !== null;
     const untouched = (failure === 'connect' || failure === 'connect_timeout') && !this.#wrote;
     const elsewhere = this.#runtime!.members.length > 1;
-    if (failure === 'broken' || failure === 'timeout') this.#target!.failed(false);
     if (this.#retriesLeft > 0 && (stale || (untouched && elsewhere))) {
       this.#retriesLeft--;
       this.#relay = null;
-      this.#dispatch(untouched ? this.#target : null, true);
+      // What was written for one target is said again to that one only: its name and base path are in it.
+      if (stale) this.#acquire(this.#target!, true);
+      else this.#dispatch(this.#target);
       return;
     }
+    if (failure === 'broken' || failure === 'timeout') this.#target!.failed(false);
     this.#refuse(FAILURE_CODES[failure], because, this.#route());
   }
 
@@ -373,6 +413,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.fault = fault;
     this.#setTarget(null);
     this.#resend = null;
+    this.#held = null;
     this.durationMs = this.#context.clock.monotonicMs() - this.startedMs;
     this.#context.record(this);
   }

@@ -94,6 +94,23 @@ export class Facts implements RequestFacts {
     return at < 0 ? undefined : notes.value(this.text, at);
   }
 
+  get rawTarget(): string {
+    const from = this.method.length + 1;
+    return this.text.slice(from, this.text.indexOf(' ', from));
+  }
+
+  get hasBody(): boolean {
+    return this.bodyLength !== 0;
+  }
+
+  headerValues(name: string): readonly string[] {
+    const notes = this.notes();
+    const values: string[] = [];
+    for (let at = notes.find(this.text, name, 0); at >= 0; at = notes.find(this.text, name, at + 1))
+      values.push(notes.value(this.text, at));
+    return values;
+  }
+
   headerCount(name: string): number {
     const notes = this.notes();
     let count = 0;

@@ -133,6 +133,10 @@ export interface Ask {
   vpcEndpoint?: string;
   clientCert?: ClientCert;
   headers?: readonly (readonly [string, string])[];
+  hasBody?: boolean;
+  /** As sent; from path and query unless given. */
+  rawTarget?: string;
+  hostText?: string;
 }
 
 export function facts(ask: Ask): RequestFacts {
@@ -159,6 +163,10 @@ export function facts(ask: Ask): RequestFacts {
     arrivedMs: NOW_MS,
     header: (name) => values(name)[0],
     headerCount: (name) => values(name).length,
+    headerValues: values,
+    rawTarget: ask.rawTarget ?? `${ask.path ?? '/closed'}${ask.query ? `?${ask.query}` : ''}`,
+    hostText: ask.hostText ?? ask.host ?? 'gateway.test',
+    hasBody: ask.hasBody ?? false,
   };
 }
 
