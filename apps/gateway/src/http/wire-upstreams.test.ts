@@ -43,6 +43,31 @@ test('a kept connection that turns out dead costs an idempotent request nothing'
   await wire.stop();
 });
 
+test('what is said again is said to the same target, with its base path', async () => {
+  const [a, b] = [await RecordingBackend.start(), await RecordingBackend.start()];
+  const targets = [
+    { url: `${url(a.port)}/a`, weight: 1 },
+    { url: `${url(b.port)}/b`, weight: 1 },
+  ];
+  const wire = await startTestWire({ upstream: { targets } });
+  await new RawClient(wire.port).send(get().repeat(2)).answers(2);
+  for (const backend of [a, b]) {
+    const first = backend.connections;
+    backend.reply = (_request, socket) => {
+      if (backend.connections > first) return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+      socket.destroy();
+      return null;
+    };
+  }
+  const client = await new RawClient(wire.port).send(get('/again').repeat(2)).answers(2);
+  expect(client.statuses).toEqual([200, 200]);
+  expect(a.seen.map((one) => one.target)).toEqual(['/a/x', '/a/again', '/a/again']);
+  expect(b.seen.map((one) => one.target)).toEqual(['/b/x', '/b/again', '/b/again']);
+  await wire.stop();
+  await a.close();
+  await b.close();
+});
+
 test('a request that may have been acted on is never sent twice', async () => {
   const wire = await startTestWire();
   await say(wire.port, get(), 20);
