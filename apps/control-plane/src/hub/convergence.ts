@@ -124,6 +124,32 @@ function changeOf(hub: RealmHub): { orAfter(ms: number): Promise<void>; cancel()
   };
 }
 
+export interface SecretsSpread {
+  readonly nodes: number;
+  readonly reached: number;
+  /** By name. */
+  readonly pending: readonly string[];
+}
+
+/** Nodes of this process by their acks, those of others by the node table. */
+export function secretsSpread(
+  rows: readonly NodeRow[],
+  sessions: Iterable<Session>,
+  generation: string,
+  at: { readonly hubId: string; readonly nowMs: number; readonly freshMs: number },
+): SecretsSpread {
+  const local = [...sessions].filter((session) => session.isOpen && session.hello !== null);
+  const names = new Set(local.map(({ name }) => name));
+  const held = [
+    ...local.map(({ name, secretsHeld }) => ({ name, held: secretsHeld })),
+    ...remoteRows(rows, at.hubId, at.nowMs, at.freshMs)
+      .filter(({ name }) => !names.has(name))
+      .map((row) => ({ name: row.name, held: row.secretsGeneration })),
+  ];
+  const pending = held.filter((node) => node.held !== generation).map(({ name }) => name);
+  return { nodes: held.length, reached: held.length - pending.length, pending: pending.sort() };
+}
+
 /** Nodes as people see them: the table, with what this process knows better. */
 export function viewNodes(
   rows: readonly NodeRow[],

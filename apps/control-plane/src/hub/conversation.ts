@@ -21,6 +21,11 @@ export async function converse(session: Session, hub: RealmHub, message: FromNod
       if (claim !== null) lie(session, options, { applied: message.applied, durable: message.durable }, claim);
       return;
     }
+    case 'secrets_ack':
+      session.secretsHeld = message.generation;
+      session.dirty = true;
+      hub.changed();
+      return;
     case 'lease_request':
       return answered(session, () => lease(session, hub, message, options));
     case 'lease_return':

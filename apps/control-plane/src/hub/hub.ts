@@ -5,7 +5,7 @@ import { NAME_PATTERN } from '@fluxgate/protocol/admin';
 import { type Command, type FromNode, type Hello, PROTOCOL_VERSION, TEXT_CHARS_MAX } from '@fluxgate/protocol/sync';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { CommandAnswer } from '../services.ts';
-import { awaitConvergence, viewNodes } from './convergence.ts';
+import { awaitConvergence, type SecretsSpread, secretsSpread, viewNodes } from './convergence.ts';
 import { converse } from './conversation.ts';
 import { type HubOptions, PACE, type TokenHolder } from './options.ts';
 import { RealmHub } from './realm-hub.ts';
@@ -26,6 +26,10 @@ export interface Hub {
   wake(realm: string): void;
   /** Which live nodes decide by the revision, as soon as all do or the timeout has passed. */
   convergence(realm: string, revision: number, timeoutMs: number): Promise<Convergence>;
+  /** Reads the pepper ring again and hands it to the nodes here that lack it; other replicas see it within a sweep. */
+  pushSecrets(realm: string): Promise<void>;
+  /** Which live nodes, at any replica, verify with the secrets of this generation. */
+  secretsSpread(realm: string, generation: string): Promise<SecretsSpread>;
   /** All nodes that ever joined, by name. */
   list(realm: string): Promise<Node[]>;
   /** Asks live nodes of this replica something that is no state; by name, what each answered. `nodes`: only these. */
@@ -244,7 +248,11 @@ export function createHub(options: HubOptions): Hub {
         log.debug({ err: error }, 'sync: the tokens of the nodes could not be read');
       }
     }
-    for (const hub of opened.values()) if (hub.sessions.size > 0) await hub.refreshSecrets();
+  }
+
+  /** Apart from the sweep: a slow vault must not keep sockets from being pinged. */
+  async function refreshSecrets(): Promise<void> {
+    await Promise.all([...opened.values()].filter((hub) => hub.sessions.size > 0).map((hub) => hub.refreshSecrets()));
   }
 
   function disconnect(tokenKid: string): void {
@@ -260,6 +268,7 @@ export function createHub(options: HubOptions): Hub {
     }),
     every(pace.flushMs, flush),
     every(pace.sweepMs, sweep),
+    every(pace.sweepMs, refreshSecrets),
   ];
 
   /** One run at a time, however long it takes. */
@@ -302,6 +311,17 @@ export function createHub(options: HubOptions): Hub {
       const hub = await realmHub(realm);
       if (hub.feed.head.revision < revision) await hub.advance();
       return awaitConvergence({ hubId, freshMs: FRESH_MS, hub, epoch: hub.feed.head.epoch }, options, revision, timeoutMs);
+    },
+    async pushSecrets(realm) {
+      const hub = await realmHub(realm);
+      await hub.refreshSecrets();
+    },
+    async secretsSpread(realm, generation) {
+      return secretsSpread(await db.nodes.list(realm), opened.get(realm)?.sessions ?? [], generation, {
+        hubId,
+        nowMs: clock(),
+        freshMs: FRESH_MS,
+      });
     },
     async list(realm) {
       const [rows, head] = [await db.nodes.list(realm), await db.head(realm)];
@@ -359,6 +379,7 @@ function progressOf(session: Session, hub: string, connected: boolean) {
     durable,
     digest,
     quarantined,
+    secretsGeneration: session.secretsHeld,
     hub,
     connected,
     lastSeenAtMs: session.lastHeardMs,

@@ -1,7 +1,7 @@
 import { DEFAULT_API_KEY_SETTINGS, type Settings } from '@fluxgate/policy';
 import { decodeConfigEntity, ENTITY, type SecretsContent, sealTo } from '@fluxgate/protocol/sync';
 import type { SecretStore } from '@fluxgate/stores';
-import type { Database } from '@fluxgate/stores/postgres';
+import { type Database, hasKeys } from '@fluxgate/stores/postgres';
 import { ensurePepperRing, type Kek, type PepperRing } from '@fluxgate/stores/secrets';
 
 const MADE_BY = 'control-plane';
@@ -42,7 +42,7 @@ export class SecretsLane {
     return this.#ring?.peppers.has(pepperVersion) ?? false;
   }
 
-  /** Reads the ring (made on first need). True: it changed. Errors: `DatabaseUnavailable`, `SecretUnreadable`. */
+  /** Reads the ring (made on first need). True: it changed. Errors: `DatabaseUnavailable`, `SecretStoreUnavailable`, `SecretUnreadable`. */
   refresh(): Promise<boolean> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = null;
@@ -51,7 +51,11 @@ export class SecretsLane {
   }
 
   async #read(): Promise<boolean> {
-    const ring = await ensurePepperRing(this.#store, await this.#vaultPath(), MADE_BY, this.#random);
+    const ring = await ensurePepperRing(this.#store, await this.#vaultPath(), {
+      by: MADE_BY,
+      random: this.#random,
+      isNeeded: () => hasKeys(this.#db.prisma, this.#realm),
+    });
     const changed = ring.generation !== this.#ring?.generation;
     this.#ring = ring;
     return changed;

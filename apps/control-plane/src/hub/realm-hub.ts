@@ -11,6 +11,9 @@ const EPOCH_PAUSE_MS = 60_000;
 /** Nodes come back spread over this time when all are sent away at once. */
 const RETURN_SPREAD_MS = 1_000;
 
+/** State waits this long for the secrets that should go first: a slow vault must not hold back a revocation. */
+const SECRETS_WAIT_MS = 1_000;
+
 const HUB = { name: 'sync-hub', role: 'system', address: null, requestId: 'sync' };
 
 /** One realm's nodes at this control plane: its feed, its secrets lane, and who listens. */
@@ -107,7 +110,7 @@ export class RealmHub {
         )
       );
     });
-    if (needed) await this.refreshSecrets();
+    if (needed) await this.#secretsSoon();
   }
 
   /** Reads the pepper ring again and hands it to the nodes that do not have it. */
@@ -128,6 +131,21 @@ export class RealmHub {
     for (const session of this.sessions) if (session.live) this.#sendSecrets(session);
   }
 
+  /** Asks for the ring, and goes on without it when it takes long: nodes get it when it comes. */
+  async #secretsSoon(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SECRETS_WAIT_MS);
+    });
+    await Promise.race([this.refreshSecrets(), enough]);
+    clearTimeout(timer);
+  }
+
+  /** What nodes are to hold; null until the ring was read once. */
+  get secretsGeneration(): string | null {
+    return this.#lane.generation;
+  }
+
   #sendSecrets(session: Session): void {
     if (this.#lane.generation === null || this.#lane.generation === session.secretsGeneration) return;
     const secrets = this.#lane.sealFor(session.name, session.publicKey);
@@ -139,7 +157,7 @@ export class RealmHub {
     await this.advance();
     const plan = await this.#planFor(session, hello);
     if (plan === null || !session.isOpen) return;
-    if (this.#lane.generation === null) await this.refreshSecrets();
+    if (this.#lane.generation === null) await this.#secretsSoon();
     const { head, signer } = this.feed;
     session.say({
       t: 'welcome',
@@ -152,6 +170,7 @@ export class RealmHub {
       timeMs: this.#options.clock(),
     });
     session.secretsGeneration = hello.secretsGeneration;
+    session.secretsHeld = hello.secretsGeneration;
     session.live = true;
     this.#sendSecrets(session);
     if (plan === 'snapshot') {

@@ -67,6 +67,8 @@ export class Session {
   readonly progress: Progress = { epoch: null, applied: 0, durable: 0, digest: null, quarantined: [] };
   /** Generation of the secrets it was sent or said to have. */
   secretsGeneration: string | null = null;
+  /** Generation that all its workers verify with, as it said. */
+  secretsHeld: string | null = null;
   lastHeardMs: number;
   /** Not yet in the node table. */
   dirty = false;

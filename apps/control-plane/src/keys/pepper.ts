@@ -1,5 +1,7 @@
 import { type ApiKeySettings, DEFAULT_API_KEY_SETTINGS } from '@fluxgate/policy';
 import type { SecretStore } from '@fluxgate/stores';
+import { SecretStoreUnavailable } from '@fluxgate/stores';
+import { hasKeys } from '@fluxgate/stores/postgres';
 import { ensurePepperRing, SecretUnreadable } from '@fluxgate/stores/secrets';
 import { type Problem, problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -20,24 +22,23 @@ export const vaultPathOf = (settings: ApiKeySettings | null): string => (setting
 
 /** The pepper that new keys are made with; the ring is made on first need. A ring that does not open is an outage, not a reason for a new one. */
 export async function pepperFor(
-  services: Pick<Services, 'secretsOf' | 'door' | 'log'>,
+  services: Pick<Services, 'db' | 'secretsOf' | 'door' | 'log'>,
   realm: string,
   settings: ApiKeySettings | null,
 ): Promise<Pepper | Problem> {
   const path = vaultPathOf(settings);
   try {
-    const { current, peppers } = await ensurePepperRing(services.secretsOf(realm), path, MADE_BY, (count) =>
-      services.door.randomBytes(count),
-    );
+    const { current, peppers } = await ensurePepperRing(services.secretsOf(realm), path, {
+      by: MADE_BY,
+      random: (count) => services.door.randomBytes(count),
+      isNeeded: () => hasKeys(services.db.prisma, realm),
+    });
     return { version: current, bytes: peppers.get(current) as Uint8Array };
   } catch (error) {
-    if (!(error instanceof SecretUnreadable)) throw error;
+    if (!(error instanceof SecretUnreadable) && !(error instanceof SecretStoreUnavailable)) throw error;
     services.log.error({ err: error, realm, path }, 'the pepper ring cannot be read');
-    return problem(
-      'pepper_missing',
-      `the pepper ring at ${path} cannot be read`,
-      'check FLUXGATE_KEK_FILE and the secret store; no key was made',
-    );
+    const remedy = error instanceof SecretStoreUnavailable ? error.remedy : 'check FLUXGATE_KEK_FILE and the secret store';
+    return problem('pepper_missing', `the pepper ring at ${path} cannot be read`, `${remedy}; no key was made`);
   }
 }
 

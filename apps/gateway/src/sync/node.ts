@@ -72,6 +72,7 @@ export class SyncNode {
   #linkToldMs = 0;
   #applyUs = 0;
   #acked = '';
+  #secretsAcked: string | null = null;
   readonly #frames = { applied: 0, refused: 0 };
 
   constructor(parts: SyncNodeParts) {
@@ -90,6 +91,7 @@ export class SyncNode {
       () => {
         this.#statusIsDue = true;
         this.#acknowledge();
+        this.#acknowledgeSecrets();
         this.#ready();
       },
       (why) =>
@@ -157,7 +159,7 @@ export class SyncNode {
     this.#workers.leave(worker);
   }
 
-  #onWorker(worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>): void {
+  #onWorker(worker: number, message: Exclude<FromWorker, { t: 'plan-applied' | 'peppers-applied' }>): void {
     switch (message.t) {
       case 'lease': {
         const { id } = message;
@@ -271,6 +273,7 @@ export class SyncNode {
     this.#resync = false;
     this.#trouble = null;
     this.#acked = '';
+    this.#secretsAcked = null;
     this.#leases.connected();
     this.#usage.connected();
     log('info', 'joined the control plane', {
@@ -281,7 +284,16 @@ export class SyncNode {
     });
     this.#publishLink();
     this.#acknowledge();
+    this.#acknowledgeSecrets();
     this.#tellStatus();
+  }
+
+  /** A new pepper is used for keys only after all nodes have said this. */
+  #acknowledgeSecrets(): void {
+    const held = this.#workers.peppersGeneration;
+    if (!this.#isFollowing || held === null || held === this.#secretsAcked) return;
+    this.#parts.line.send({ t: 'secrets_ack', generation: held });
+    this.#secretsAcked = held;
   }
 
   #onSecrets(message: Secrets): void {

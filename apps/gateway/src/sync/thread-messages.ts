@@ -134,7 +134,7 @@ export interface PlanMessage {
   /** JSON of a RealmConfig. */
   readonly config: string;
 }
-/** The pepper ring: 32 bytes each. Memory only: never log, never write. Replaces the ring before. */
+/** The pepper ring: 32 bytes each. Memory only: never log, never write. Replaces the ring before; answered by `peppers-applied`. */
 export interface PeppersMessage {
   readonly t: 'peppers';
   readonly generation: string;
@@ -160,6 +160,11 @@ export interface PlanAppliedMessage {
   readonly t: 'plan-applied';
   readonly sequence: number;
   readonly fault: string | null;
+}
+/** The worker verifies with the ring of this generation from now on. */
+export interface PeppersAppliedMessage {
+  readonly t: 'peppers-applied';
+  readonly generation: string;
 }
 /** `spend` said empty: answered by `lease-answer` with the same id. */
 export interface LeaseMessage {
@@ -189,4 +194,4 @@ export interface UsageEntry {
   /** At most 200 characters. */
   readonly lastUserAgent: string | null;
 }
-export type FromWorker = PlanAppliedMessage | LeaseMessage | PrefetchMessage | UsageMessage;
+export type FromWorker = PlanAppliedMessage | PeppersAppliedMessage | LeaseMessage | PrefetchMessage | UsageMessage;

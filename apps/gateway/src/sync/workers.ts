@@ -12,6 +12,8 @@ interface Member {
   readonly port: WorkerPort;
   /** Sequence of the last plan it confirmed. */
   confirmed: number;
+  /** Generation of the pepper ring it confirmed. */
+  peppers: string | null;
   fault: string | null;
 }
 
@@ -30,7 +32,7 @@ export interface Milestone {
  */
 export class Workers {
   readonly #members = new Map<number, Member>();
-  readonly #onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>) => void;
+  readonly #onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' | 'peppers-applied' }>) => void;
   readonly #onProgress: () => void;
   readonly #onFault: (why: string) => void;
   #index: KeyIndexHandles | null = null;
@@ -43,7 +45,7 @@ export class Workers {
   #applied: Milestone | null = null;
 
   constructor(
-    onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' }>) => void,
+    onMessage: (worker: number, message: Exclude<FromWorker, { t: 'plan-applied' | 'peppers-applied' }>) => void,
     onProgress: () => void,
     onFault: (why: string) => void,
   ) {
@@ -57,6 +59,13 @@ export class Workers {
     return this.#applied;
   }
 
+  /** Generation of the pepper ring that every worker verifies with; null while they differ. */
+  get peppersGeneration(): string | null {
+    const held = new Set([...this.#members.values()].map(({ peppers }) => peppers));
+    const [only] = held;
+    return held.size === 1 && only !== undefined ? only : null;
+  }
+
   /** Why workers could not compile the newest plan. */
   get faults(): string[] {
     return [...new Set([...this.#members.values()].map((member) => member.fault).filter((fault) => fault !== null))];
@@ -64,11 +73,15 @@ export class Workers {
 
   join(worker: number, port: WorkerPort): void {
     this.#members.get(worker)?.port.close();
-    const member: Member = { port, confirmed: 0, fault: null };
+    const member: Member = { port, confirmed: 0, peppers: null, fault: null };
     this.#members.set(worker, member);
     this.#met = true;
     port.on('message', (message) => {
       if (this.#members.get(worker) !== member) return; // a channel that was replaced
+      if (message.t === 'peppers-applied') {
+        member.peppers = message.generation;
+        return this.#onProgress();
+      }
       if (message.t !== 'plan-applied') return this.#onMessage(worker, message);
       member.confirmed = Math.max(member.confirmed, message.sequence);
       if (message.sequence === this.#sequence) {

@@ -44,6 +44,7 @@ export {
   LeaseSubject,
   PROTOCOL_VERSION,
   Secrets,
+  SecretsAck,
   SecretsContent,
   ToNode,
   Usage,

@@ -57,6 +57,10 @@ export type Welcome = z.infer<typeof Welcome>;
 export const Secrets = z.object({ t: z.literal('secrets'), generation: z.string(), sealed: base64 }).strict();
 export type Secrets = z.infer<typeof Secrets>;
 
+/** node → control plane: every worker of the node verifies with the secrets of this generation. */
+export const SecretsAck = z.object({ t: z.literal('secrets_ack'), generation: z.string().max(64) }).strict();
+export type SecretsAck = z.infer<typeof SecretsAck>;
+
 /** What the sealed lane holds once opened. Peppers: version → 32 bytes. */
 export const SecretsContent = z
   .object({
@@ -170,7 +174,7 @@ export type CommandResult = z.infer<typeof CommandResult>;
 export const Goodbye = z.object({ t: z.literal('goodbye'), reason: z.string(), retryAfterMs: count }).strict();
 export type Goodbye = z.infer<typeof Goodbye>;
 
-export const FromNode = z.discriminatedUnion('t', [Hello, Ack, LeaseRequest, LeaseReturn, Usage, CommandResult]);
+export const FromNode = z.discriminatedUnion('t', [Hello, Ack, SecretsAck, LeaseRequest, LeaseReturn, Usage, CommandResult]);
 export type FromNode = z.infer<typeof FromNode>;
 export const ToNode = z.discriminatedUnion('t', [Welcome, Secrets, LeaseGrant, UsageAck, Command, Goodbye]);
 export type ToNode = z.infer<typeof ToNode>;

@@ -9,6 +9,30 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** Why a secret store does not answer. `denied`: it answers, and its policy refuses this program. */
+export type StoreOutage = 'unreachable' | 'timeout' | 'sealed' | 'standby' | 'busy' | 'denied' | 'failed';
+
+/** The secret store is out of reach, sealed, or refuses this program. Callers answer 503; nodes keep what they have. No value or token is in it. */
+export class SecretStoreUnavailable extends Error {
+  override readonly name = 'SecretStoreUnavailable';
+  readonly outage: StoreOutage;
+  /** What an operator does about it. */
+  readonly remedy: string;
+  /** unknown: the line broke during a write, which may or may not have happened. */
+  readonly outcome: 'not_done' | 'unknown';
+  constructor(
+    outage: StoreOutage,
+    why: string,
+    remedy: string,
+    options: { readonly outcome?: 'not_done' | 'unknown'; readonly cause?: unknown } = {},
+  ) {
+    super(why, { cause: options.cause });
+    this.outage = outage;
+    this.remedy = remedy;
+    this.outcome = options.outcome ?? 'not_done';
+  }
+}
+
 /** A value that must be unique exists already. */
 export class UniqueConflict extends Error {
   override readonly name = 'UniqueConflict';

@@ -1,4 +1,13 @@
-export { CannotOpen, DatabaseUnavailable, RealmUnknown, RuleBroken, StoreCorrupt, UniqueConflict } from './faults.ts';
+export {
+  CannotOpen,
+  DatabaseUnavailable,
+  RealmUnknown,
+  RuleBroken,
+  SecretStoreUnavailable,
+  StoreCorrupt,
+  type StoreOutage,
+  UniqueConflict,
+} from './faults.ts';
 export type { Lease, LeaseAuthority, LeaseDemand, LeaseSubject } from './lease-authority.ts';
 export type { Head, LoggedRevision, RevisionLog, StateSnapshot } from './revision-log.ts';
 export type { SecretMetadata, SecretStore, SecretStoreStatus } from './secret-store.ts';

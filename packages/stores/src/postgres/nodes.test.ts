@@ -28,6 +28,7 @@ for (const engine of testEngines(process.env)) {
       durable: 0,
       digest: null,
       quarantined: [],
+      secretsGeneration: null,
       hub: 'hub-1',
       connected: true,
       lastSeenAtMs: T0,

@@ -13,6 +13,8 @@ export interface NodeProgress {
   readonly durable: number;
   readonly digest: string | null;
   readonly quarantined: readonly { readonly kind: string; readonly id: string; readonly why: string }[];
+  /** Generation of the secrets that all its workers verify with. */
+  readonly secretsGeneration: string | null;
   /** Id of the control-plane process that holds its socket. */
   readonly hub: string;
   /** False: it left that process. */
@@ -52,6 +54,7 @@ interface Row {
   readonly digest: string | null;
   readonly quarantined: string;
   readonly connected_to: string | null;
+  readonly secrets_generation: string | null;
   readonly first_seen_ms: string;
   readonly last_seen_ms: string;
 }
@@ -62,11 +65,12 @@ export function createNodeTable(engine: Engine): NodeTable {
       classified(async () => {
         const [row] = await engine.sql.query<{ previous: string | null }>(
           `WITH old AS (SELECT public_key FROM node WHERE realm = $1 AND name = $2 FOR UPDATE), made AS (
-             INSERT INTO node (realm, name, public_key, boot_id, version, token_kid, epoch, applied, durable, connected_to, first_seen_at, last_seen_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10, to_timestamp($11::float8 / 1000), to_timestamp($11::float8 / 1000))
+             INSERT INTO node (realm, name, public_key, boot_id, version, token_kid, epoch, applied, durable, connected_to,
+                               secrets_generation, first_seen_at, last_seen_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10, $12, to_timestamp($11::float8 / 1000), to_timestamp($11::float8 / 1000))
              ON CONFLICT (realm, name) DO UPDATE SET public_key = excluded.public_key, boot_id = excluded.boot_id, version = excluded.version,
                token_kid = excluded.token_kid, epoch = excluded.epoch, applied = excluded.applied, durable = excluded.durable,
-               connected_to = excluded.connected_to, last_seen_at = excluded.last_seen_at
+               connected_to = excluded.connected_to, secrets_generation = excluded.secrets_generation, last_seen_at = excluded.last_seen_at
            )
            SELECT (SELECT public_key FROM old) AS previous`,
           [
@@ -81,6 +85,7 @@ export function createNodeTable(engine: Engine): NodeTable {
             String(node.durable),
             node.hub,
             node.lastSeenAtMs,
+            node.secretsGeneration,
           ],
         );
         return { previousKey: row?.previous ?? null };
@@ -91,9 +96,10 @@ export function createNodeTable(engine: Engine): NodeTable {
         if (nodes.length === 0) return;
         await engine.sql.query(
           `UPDATE node n SET epoch = r.epoch, applied = r.applied, durable = r.durable, digest = r.digest, quarantined = r.quarantined,
+                  secrets_generation = r."secretsGeneration",
                   connected_to = CASE WHEN r.connected THEN r.hub END, last_seen_at = to_timestamp(r."lastSeenAtMs" / 1000)
              FROM jsonb_to_recordset($1::jsonb) AS r(realm text, name text, "bootId" text, epoch text, applied bigint, durable bigint, digest text,
-                  quarantined jsonb, hub text, connected boolean, "lastSeenAtMs" float8)
+                  quarantined jsonb, "secretsGeneration" text, hub text, connected boolean, "lastSeenAtMs" float8)
             WHERE n.realm = r.realm AND n.name = r.name AND n.boot_id = r."bootId" AND n.connected_to = r.hub`,
           [JSON.stringify(nodes)],
         );
@@ -103,7 +109,7 @@ export function createNodeTable(engine: Engine): NodeTable {
       classified(async () => {
         const rows = await engine.sql.query<Row>(
           `SELECT realm, name, public_key, boot_id, version, token_kid, epoch, applied::text AS applied, durable::text AS durable, digest,
-                  quarantined::text AS quarantined, connected_to,
+                  quarantined::text AS quarantined, connected_to, secrets_generation,
                   floor(extract(epoch from first_seen_at) * 1000)::bigint::text AS first_seen_ms,
                   floor(extract(epoch from last_seen_at) * 1000)::bigint::text AS last_seen_ms
              FROM node WHERE realm = $1 ORDER BY name`,
@@ -121,6 +127,7 @@ export function createNodeTable(engine: Engine): NodeTable {
           durable: Number(row.durable),
           digest: row.digest,
           quarantined: JSON.parse(row.quarantined) as NodeRow['quarantined'],
+          secretsGeneration: row.secrets_generation,
           connectedTo: row.connected_to,
           firstSeenAtMs: Number(row.first_seen_ms),
           lastSeenAtMs: Number(row.last_seen_ms),

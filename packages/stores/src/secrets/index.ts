@@ -1,7 +1,17 @@
 export type { SecretMetadata, SecretStore, SecretStoreStatus } from '../ports/secret-store.ts';
 export { createKek, createKekFile, type Kek, KekRefused, loadKek, SecretUnreadable } from './kek.ts';
 export { LocalSecretStore } from './local-store.ts';
-export { ensurePepperRing, PEPPER_PATH, type PepperRing, readPepperRing } from './pepper-ring.ts';
+export {
+  beginPepperRotation,
+  ensurePepperRing,
+  finishPepperRotation,
+  PEPPER_PATH,
+  type PepperRing,
+  PepperRingLost,
+  pendingPepper,
+  type RingMaking,
+  readPepperRing,
+} from './pepper-ring.ts';
 export { type Resolved, resolveSecretRef } from './resolve.ts';
 export { Secret } from './secret.ts';
 export {
@@ -12,3 +22,15 @@ export {
   type SecretRefResult,
   secretPathProblem,
 } from './secret-ref.ts';
+export {
+  httpTransport,
+  KvStore,
+  VaultClient,
+  type VaultDoor,
+  type VaultHealth,
+  type VaultLogin,
+  VaultSecretStore,
+  type VaultSettings,
+  VaultTransitSigner,
+  type VaultTransport,
+} from './vault/index.ts';

@@ -56,6 +56,21 @@ export class LocalSecretStore implements SecretStore {
     return row === null ? null : Secret.fromBytes(this.#kek.open(row.sealed, this.#place(path, field, row.version)));
   }
 
+  async document(path: string): Promise<ReadonlyMap<string, Secret>> {
+    const rows = await classified(() => this.#prisma.secret.findMany({ where: { realm: this.#realm, path } }));
+    return new Map(
+      rows.map(({ field, sealed, version }) => [
+        field,
+        Secret.fromBytes(this.#kek.open(sealed, this.#place(path, field, version))),
+      ]),
+    );
+  }
+
+  async remove(path: string, field: string): Promise<boolean> {
+    const { count } = await classified(() => this.#prisma.secret.deleteMany({ where: { realm: this.#realm, path, field } }));
+    return count > 0;
+  }
+
   async set(path: string, field: string, value: Secret, by: string): Promise<SecretMetadata> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const current = await classified(() =>

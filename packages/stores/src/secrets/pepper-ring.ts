@@ -16,15 +16,17 @@ export interface PepperRing {
   readonly generation: string;
 }
 
+/** A ring cannot be made because keys exist that were made with one that is gone. */
+export class PepperRingLost extends SecretUnreadable {}
+
 /** Stored as base64 under `pepper.<version>`, the number of the current one under `current`. */
 export async function readPepperRing(store: SecretStore, path: string): Promise<PepperRing | null> {
-  const current = await store.get(path, 'current');
-  if (current === null) return null;
+  const fields = await store.document(path);
+  const current = fields.get('current');
+  if (current === undefined) return null;
   const peppers = new Map<number, Uint8Array>();
-  for (const version of await pepperVersions(store, path)) {
-    const value = await store.get(path, `pepper.${version}`);
-    if (value === null) continue;
-    const bytes = Buffer.from(value.reveal(), 'base64');
+  for (const version of pepperVersions(fields.keys())) {
+    const bytes = Buffer.from(fields.get(`pepper.${version}`)?.reveal() ?? '', 'base64');
     if (bytes.length !== PEPPER_BYTES) {
       throw new SecretUnreadable(`${path}#pepper.${version} is not ${PEPPER_BYTES} bytes in base64: restore it from a backup`);
     }
@@ -36,21 +38,28 @@ export async function readPepperRing(store: SecretStore, path: string): Promise<
   return { current: number, peppers, generation: generationOf(path, number, peppers) };
 }
 
+export interface RingMaking {
+  readonly by: string;
+  readonly random?: (bytes: number) => Uint8Array;
+  /** Do keys exist that were made with a ring? Then its absence is a loss, and a new one would refuse them all. */
+  readonly isNeeded?: () => Promise<boolean>;
+}
+
 /**
  * The ring, made on first need. Never overwrites: of two replicas that start at once, one makes it and both read the same.
  * A ring with peppers but without `current` (a start or a move that was cut off) is completed with the newest that is there.
  */
-export async function ensurePepperRing(
-  store: SecretStore,
-  path: string,
-  by: string,
-  random: (bytes: number) => Uint8Array = randomBytes,
-): Promise<PepperRing> {
+export async function ensurePepperRing(store: SecretStore, path: string, making: RingMaking): Promise<PepperRing> {
   const existing = await readPepperRing(store, path);
   if (existing !== null) return existing;
-  const versions = await pepperVersions(store, path);
+  const { by, random = randomBytes, isNeeded } = making;
+  const versions = pepperVersions((await store.document(path)).keys());
   if (versions.length === 0) {
-    await store.setIfAbsent(path, 'pepper.1', Secret.fromText(Buffer.from(random(PEPPER_BYTES)).toString('base64')), by);
+    if (isNeeded !== undefined && (await isNeeded()))
+      throw new PepperRingLost(
+        `the pepper ring at ${path} is gone, and keys exist that were made with it: restore it from a backup`,
+      );
+    await store.setIfAbsent(path, 'pepper.1', newPepper(random), by);
   }
   await store.setIfAbsent(path, 'current', Secret.fromText(String(Math.max(1, ...versions))), by);
   const made = await readPepperRing(store, path);
@@ -58,11 +67,47 @@ export async function ensurePepperRing(
   return made;
 }
 
-async function pepperVersions(store: SecretStore, path: string): Promise<number[]> {
-  const found = (await store.list(path))
-    .filter((entry) => entry.path === path)
-    .map(({ field }) => /^pepper\.([1-9][0-9]{0,2})$/.exec(field)?.[1]);
-  return found.filter((version) => version !== undefined).map(Number);
+const newPepper = (random: (bytes: number) => Uint8Array): Secret =>
+  Secret.fromText(Buffer.from(random(PEPPER_BYTES)).toString('base64'));
+
+/** The version that is waiting to become the current one, or null. */
+export function pendingPepper({ current, peppers }: PepperRing): number | null {
+  const newest = Math.max(...peppers.keys());
+  return newest > current ? newest : null;
+}
+
+/** First step of a rotation: the next version lies in the ring, and nothing uses it. A rotation that was begun is gone on with. */
+export async function beginPepperRotation(
+  store: SecretStore,
+  path: string,
+  { by, random = randomBytes }: RingMaking,
+): Promise<PepperRing> {
+  const ring = await readPepperRing(store, path);
+  if (ring === null) throw new SecretUnreadable(`${path} holds no pepper ring`);
+  if (pendingPepper(ring) !== null) return ring;
+  if (ring.current >= PEPPER_VERSION_MAX) throw new SecretUnreadable(`${path} has used up its ${PEPPER_VERSION_MAX} versions`);
+  // Absent or not: if another replica was faster, its pepper is the one.
+  await store.setIfAbsent(path, `pepper.${ring.current + 1}`, newPepper(random), by);
+  return (await readPepperRing(store, path)) ?? ring;
+}
+
+/** Second step, once every node holds `version`: new keys are made with it. */
+export async function finishPepperRotation(store: SecretStore, path: string, version: number, by: string): Promise<PepperRing> {
+  const ring = await readPepperRing(store, path);
+  if (ring === null || !ring.peppers.has(version)) throw new SecretUnreadable(`${path} holds no pepper ${version}`);
+  if (ring.current >= version) return ring;
+  await store.set(path, 'current', Secret.fromText(String(version)), by);
+  return (await readPepperRing(store, path)) ?? ring;
+}
+
+/** A key's record has one byte for it. */
+const PEPPER_VERSION_MAX = 255;
+
+function pepperVersions(fields: Iterable<string>): number[] {
+  return [...fields].flatMap((field) => {
+    const version = /^pepper\.([1-9][0-9]{0,2})$/.exec(field)?.[1];
+    return version === undefined ? [] : [Number(version)];
+  });
 }
 
 function generationOf(path: string, current: number, peppers: ReadonlyMap<number, Uint8Array>): string {
