@@ -107,6 +107,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
         break;
       case 'peppers':
         pipeline.setPeppers(pepperRing(message.peppers));
+        link.send({ t: 'peppers-applied', generation: message.generation });
         break;
       case 'link':
         pipeline.setContact(message.lastContactMs);
