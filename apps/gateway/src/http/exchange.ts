@@ -310,14 +310,6 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       else this.#dispatch(this.#target);
       return;
     }
-    if (this.#retriesLeft > 0 && (stale || (untouched && elsewhere))) {
-      this.#retriesLeft--;
-      this.#relay = null;
-      // What was written for one target is said again to that one only: its name and base path are in it.
-      if (stale) this.#acquire(this.#target!, true);
-      else this.#dispatch(this.#target);
-      return;
-    }
     if (failure === 'broken' || failure === 'timeout') this.#target!.failed(false);
     this.#refuse(FAILURE_CODES[failure], because, this.#route());
   }
