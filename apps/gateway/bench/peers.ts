@@ -57,7 +57,7 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
 }
 
 /** Starts a program on one core. `taskset` becomes the program itself, so the pid is the program's. */
-async function start(name: string, core: number, port: number, argv: readonly string[]): Promise<Peer> {
+export async function start(name: string, core: number, port: number, argv: readonly string[]): Promise<Peer> {
   const child = spawn('taskset', ['-c', String(core), ...argv], { stdio: ['ignore', 'ignore', 'inherit'] });
   await listening(port, child);
   return {

@@ -171,11 +171,12 @@ const FITTING: Record<string, Name> = { RS256: 'rsa', PS256: 'rsa', ES256: 'p256
 test('random tokens, mostly well signed: never a difference from jose on what is valid', async () => {
   let taken = 0;
   await fc.assert(
-    fc.asyncProperty(header, claims, fc.boolean(), async (head, payload, fits) => {
+    fc.asyncProperty(header, claims, fc.boolean(), fc.nat(3), async (head, payload, fits, one) => {
       const alg = typeof head.alg === 'string' && head.alg in HASHES ? head.alg : 'RS256';
       const name = FITTING[alg] as Name;
       const whole = fits ? { ...head, kid: name } : head;
-      if ('crit' in whole && Math.abs(String(payload.extra).length) % 3 !== 0) delete (whole as { crit?: unknown }).crit;
+      // Most headers name no extension, as in life.
+      if ('crit' in whole && one > 0) delete (whole as { crit?: unknown }).crit;
       const token = signed(alg, pairs[name].privateKey, whole, payload);
       const ours = takes(desk, token);
       if (ours) taken += 1;

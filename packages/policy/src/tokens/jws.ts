@@ -37,11 +37,7 @@ export function readCompactJws(token: string): CompactJws | JwsFault {
   if (second < 0 || token.indexOf('.', second + 1) >= 0) return fault('not three parts');
   if (first === 0 || second === first + 1 || second === token.length - 1) return fault('an empty part');
 
-  const headerText = textOf(token, 0, first);
-  if (headerText === null) return fault('the header is not canonical base64url of UTF-8');
-  const header = parseObject(headerText);
-  if (header === null) return fault('the header is no JSON object, or names a member twice');
-  const read = readHeader(header);
+  const read = headerOf(token.slice(0, first));
   if (typeof read === 'string') return fault(read);
 
   const payload = textOf(token, first + 1, second);
@@ -54,6 +50,32 @@ export function readCompactJws(token: string): CompactJws | JwsFault {
   return { ok: true, ...read, claims, signedChars: second, signature };
 }
 
+type Header = Pick<CompactJws, 'alg' | 'kid' | 'typ'>;
+
+/** All tokens of one key have the same header: the last few that were read, spelling by spelling. */
+const HEADERS = new Map<string, Header | string>();
+const HEADERS_MAX = 64;
+const HEADER_CHARS_MAX = 400;
+
+/** What the header says, or why it cannot be taken. */
+function headerOf(part: string): Header | string {
+  const known = HEADERS.get(part);
+  if (known !== undefined) return known;
+  const text = textOf(part, 0, part.length);
+  const header = text === null ? null : parseObject(text);
+  const read =
+    text === null
+      ? 'the header is not canonical base64url of UTF-8'
+      : header === null
+        ? 'the header is no JSON object, or names a member twice'
+        : readHeader(header);
+  if (part.length <= HEADER_CHARS_MAX) {
+    if (HEADERS.size >= HEADERS_MAX) HEADERS.clear();
+    HEADERS.set(part, read);
+  }
+  return read;
+}
+
 function textOf(token: string, from: number, to: number): string | null {
   const bytes = decodeBase64url(token, from, to);
   return bytes === null ? null : decodeUtf8(bytes);
@@ -62,7 +84,7 @@ function textOf(token: string, from: number, to: number): string | null {
 /** Members that name or carry a key. A key that comes with the token proves nothing (CVE-2018-0114); a URL makes us fetch at a stranger's word. */
 const OWN_KEY = ['jku', 'x5u', 'jwk'] as const;
 
-function readHeader(header: JsonObject): Pick<CompactJws, 'alg' | 'kid' | 'typ'> | string {
+function readHeader(header: JsonObject): Header | string {
   const alg = own(header, 'alg');
   if (typeof alg !== 'string') return 'alg is no text';
   const kid = own(header, 'kid');
