@@ -19,3 +19,8 @@ export interface LeaseHandles {
   readonly cells: SharedArrayBuffer;
   readonly names: SharedArrayBuffer;
 }
+
+/** From `createReplayMemory()`; every worker attaches with `attachReplays(handles)`. */
+export interface ReplayHandles {
+  readonly cells: SharedArrayBuffer;
+}
