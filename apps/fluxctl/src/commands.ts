@@ -6,6 +6,12 @@ import { login as authLogin } from './commands/auth/login.ts';
 import { logout as authLogout } from './commands/auth/logout.ts';
 import { status as authStatus } from './commands/auth/status.ts';
 import { verify as authVerify } from './commands/auth/verify.ts';
+import { create as clientsCreate } from './commands/clients/create.ts';
+import { remove as clientsDelete } from './commands/clients/delete.ts';
+import { get as clientsGet } from './commands/clients/get.ts';
+import { list as clientsList } from './commands/clients/list.ts';
+import { rotateSecret as clientsRotateSecret } from './commands/clients/rotate-secret.ts';
+import { update as clientsUpdate } from './commands/clients/update.ts';
 import { apply } from './commands/config/apply.ts';
 import { exportConfig } from './commands/config/export.ts';
 import { validate } from './commands/config/validate.ts';
@@ -15,7 +21,9 @@ import { remove as contextRemove } from './commands/context/remove.ts';
 import { show as contextShow } from './commands/context/show.ts';
 import { use as contextUse } from './commands/context/use.ts';
 import { evict as jwksEvict } from './commands/jwks/evict.ts';
+import { keys as jwksKeys } from './commands/jwks/keys.ts';
 import { refresh as jwksRefresh } from './commands/jwks/refresh.ts';
+import { rotate as jwksRotate } from './commands/jwks/rotate.ts';
 import { status as jwksStatus } from './commands/jwks/status.ts';
 import { generate as keysGenerate } from './commands/keys/generate.ts';
 import { get as keysGet } from './commands/keys/get.ts';
@@ -91,6 +99,14 @@ export const COMMANDS: Readonly<Record<string, AnyCommand>> = {
   'oauth2 list': oauth2List,
   'oauth2 get': oauth2Get,
   'oauth2 delete': oauth2Delete,
+  'clients create': clientsCreate,
+  'clients list': clientsList,
+  'clients get': clientsGet,
+  'clients update': clientsUpdate,
+  'clients rotate-secret': clientsRotateSecret,
+  'clients delete': clientsDelete,
+  'jwks rotate': jwksRotate,
+  'jwks keys': jwksKeys,
   'tokens create': tokensCreate,
   'tokens list': tokensList,
   'tokens revoke': tokensRevoke,

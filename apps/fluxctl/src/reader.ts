@@ -9,6 +9,8 @@ export interface Reader {
   text(flag: string): string | undefined;
   list(flag: string): readonly string[] | undefined;
   on(flag: string): boolean;
+  /** `--x` true, `--no-x` false, neither undefined. */
+  choice(flag: string): boolean | undefined;
   durationMs(flag: string): number | undefined;
   /** A duration or a date, as milliseconds from now. */
   expiryMs(flag: string): number | undefined;
@@ -50,6 +52,10 @@ export function readerOf(parsed: Parsed, nowMs: number): Reader {
     text: textOf,
     list: listOf,
     on: (flag) => parsed.flags[flag] === true,
+    choice: (flag) => {
+      const value = parsed.flags[flag];
+      return typeof value === 'boolean' ? value : undefined;
+    },
     durationMs: (flag) => read(flag, readDuration),
     expiryMs: (flag) =>
       read(flag, (text) =>

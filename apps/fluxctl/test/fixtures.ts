@@ -1,4 +1,14 @@
-import type { IssuedKey, Key, Node, ResponseOf, RotatedKey, Rotation, VerifyReport } from '@fluxgate/protocol/admin';
+import type {
+  IssuedClient,
+  IssuedKey,
+  IssuerStatus,
+  Key,
+  Node,
+  ResponseOf,
+  RotatedKey,
+  Rotation,
+  VerifyReport,
+} from '@fluxgate/protocol/admin';
 
 /** Answers of a control plane; a test reads each with the schema of its operation. */
 export const SECRET = 'fgk_live_3kTq8mXcT9aL_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGaBcDeF';
@@ -184,4 +194,50 @@ export const routeTest: ResponseOf<'routesTest'> = {
   steps: [{ stage: 'authenticate', verdict: 'needs', detail: 'an API key with read:metrics' }],
   others: [{ route: '/', why: 'a longer prefix wins' }],
   upstream: 'metrics',
+};
+
+export const CLIENT_SECRET = 'fgc_live_5pQ2wEr7tYu1_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGaBcDeF';
+export const issuedClient: IssuedClient = {
+  client: {
+    clientId: 'client_7Kq2mXcT9aLb',
+    name: 'orders-worker',
+    realm: 'live',
+    owner: null,
+    authMethod: 'client_secret_basic',
+    jwks: null,
+    jwksUri: null,
+    scopes: ['read:orders'],
+    audiences: ['orders-api'],
+    tokenTtlMs: 600_000,
+    mayIntrospect: false,
+    enabled: true,
+    secrets: [
+      {
+        kid: '5pQ2wEr7tYu1',
+        secret: 'fgc_live_5pQ2wEr7tYu1_…cDeF',
+        createdAt: '2026-09-29T09:12:00Z',
+        notAfter: null,
+        lastUsedAt: null,
+      },
+    ],
+    createdAt: '2026-09-29T09:12:00Z',
+    createdBy: 'ana',
+    updatedAt: '2026-09-29T09:12:00Z',
+    lastUsedAt: null,
+  },
+  secret: CLIENT_SECRET,
+  replayed: false,
+};
+const issuerKey = { algorithm: 'ES256', signer: 'local', stoppedAt: null, publishedUntil: null };
+export const issuerStatus: IssuerStatus = {
+  issuer: 'https://gw.example.com',
+  tokenEndpoint: 'https://gw.example.com/oauth2/token',
+  jwksUri: 'https://gw.example.com/oauth2/jwks',
+  algorithm: 'ES256',
+  rotateEveryMs: 30 * DAY_MS,
+  keys: [
+    { ...issuerKey, kid: 'k1', state: 'current', publishedAt: '2026-09-01T00:00:00Z', signsFrom: '2026-09-01T00:00:00Z' },
+    { ...issuerKey, kid: 'k2', state: 'next', publishedAt: '2026-09-29T09:12:00Z', signsFrom: '2026-09-29T09:18:00Z' },
+  ],
+  next: { step: 'promote', at: '2026-09-29T09:18:00Z' },
 };

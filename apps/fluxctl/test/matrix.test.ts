@@ -99,6 +99,14 @@ const replies: Replies = {
   'GET /v1/oauth2/clients': { json: { items: [client] } },
   'GET /v1/oauth2/clients/c': { json: client },
   'DELETE /v1/oauth2/clients/c': { json: written },
+  'POST /v1/clients': { status: 201, json: fixed.issuedClient },
+  'GET /v1/clients': list(fixed.issuedClient.client),
+  'GET /v1/clients/orders-worker': { json: fixed.issuedClient.client },
+  'PATCH /v1/clients/orders-worker': { json: { client: fixed.issuedClient.client } },
+  'POST /v1/clients/orders-worker/rotate-secret': { status: 201, json: fixed.issuedClient },
+  'DELETE /v1/clients/orders-worker': { json: { client: fixed.issuedClient.client } },
+  'GET /v1/issuer/jwks': { json: fixed.issuerStatus },
+  'POST /v1/issuer/jwks/rotate': { json: { outcome: 'staged', status: fixed.issuerStatus, warnings: [] } },
   'GET /v1/revisions': list({ revision: 812, committedAt: '2026-09-29T09:12:00Z', actor: 'ana', urgent: false, summary: [] }),
   'GET /v1/audit': list(event),
 };
@@ -141,6 +149,14 @@ const LINES: readonly (readonly [string, number])[] = [
   ['oauth2 list', 0],
   ['oauth2 get c', 0],
   ['oauth2 delete c --yes', 0],
+  ['clients create --name orders-worker --scope read:orders --audience orders-api', 0],
+  ['clients list', 0],
+  ['clients get orders-worker', 0],
+  ['clients update orders-worker --no-enabled', 0],
+  ['clients rotate-secret orders-worker', 0],
+  ['clients delete orders-worker --yes', 0],
+  ['jwks rotate', 0],
+  ['jwks keys', 0],
   ['tokens create --name t --role viewer', 0],
   ['tokens list', 0],
   ['tokens revoke kid --yes', 0],
@@ -190,7 +206,7 @@ const formats = async (line: string, exit: number, env: Record<string, string>):
   expect([yaml.exit, parseYaml(yaml.stdout)]).toEqual([exit, document]);
   const name = await run('-o', 'name');
   // A name alone would lose the secret that such a command makes.
-  const mints = /^(keys generate|keys rotate|nodes token create|tokens create)\b/.test(line);
+  const mints = /^(keys generate|keys rotate|nodes token create|tokens create|clients create|clients rotate-secret)\b/.test(line);
   expect([name.exit, name.stdout]).toEqual([mints ? 2 : exit, mints ? '' : expect.stringMatching(/^(\S+\n)*$/)]);
   expect((await run('-o', 'wide')).exit).toBe(exit);
   const quiet = await run('-q');

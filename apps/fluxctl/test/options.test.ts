@@ -147,7 +147,7 @@ describe('mistyped words', () => {
     ['fluxctl kyes list', 'Did you mean keys?'],
     ['fluxctl keys genrate', 'Did you mean generate?'],
     ['fluxctl keys rotations finsh', 'Did you mean finish?'],
-    ['fluxctl rotate', 'Did you mean keys rotate?'],
+    ['fluxctl rotate', 'Did you mean keys rotate or jwks rotate?'],
     ['fluxctl keys list --expirng 3d', 'Did you mean --expiring?'],
   ])('%s → %s', async (line, hint) => {
     await expect(optionsOf(words(line))).rejects.toMatchObject({ details: { exit: 2, hint } });

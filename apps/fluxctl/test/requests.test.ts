@@ -35,6 +35,8 @@ test('what the stub answers is what the operations promise', () => {
   operations.configApply.response.parse(fixed.applied);
   operations.adminTokensCreate.response.parse(fixed.issuedToken);
   operations.routesTest.response.parse(fixed.routeTest);
+  operations.clientsCreate.response.parse(fixed.issuedClient);
+  operations.jwksIssuerStatus.response.parse(fixed.issuerStatus);
 });
 
 describe('keys generate', () => {

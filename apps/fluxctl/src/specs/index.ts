@@ -2,6 +2,7 @@ import { aboutSpecs } from './about.ts';
 import { accessSpecs, contextSpecs } from './access.ts';
 import { configSpecs } from './config.ts';
 import { gatewaySpecs } from './gateway.ts';
+import { issuerSpecs } from './issuer.ts';
 import { jwksSpecs } from './jwks.ts';
 import { keySpecs } from './keys.ts';
 import type { CommandSpec } from './types.ts';
@@ -12,6 +13,7 @@ export const SPECS: readonly CommandSpec[] = [
   ...configSpecs,
   ...gatewaySpecs,
   ...jwksSpecs,
+  ...issuerSpecs,
   ...accessSpecs,
   ...contextSpecs,
   ...aboutSpecs,
@@ -20,14 +22,15 @@ export const SPECS: readonly CommandSpec[] = [
 /** Groups of the overview: title and the first words below it. */
 export const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['Everyday', ['keys', 'apply', 'validate', 'export', 'nodes']],
-  ['Access', ['auth', 'oauth2', 'jwks', 'tokens', 'secrets']],
+  ['Access', ['auth', 'oauth2', 'clients', 'jwks', 'tokens', 'secrets']],
   ['Looking', ['routes', 'revisions', 'audit']],
   ['fluxctl itself', ['context', 'version', 'completion', 'help']],
 ];
 
 export const NOUN_SUMMARY: Readonly<Record<string, string>> = {
   keys: 'Make, list, rotate and revoke API keys',
-  jwks: 'Keys of token issuers, as the nodes hold them',
+  clients: 'Clients of the token endpoint',
+  jwks: 'Keys of token issuers: as the nodes hold them, and our own',
   nodes: 'Gateway nodes, and how far each has come',
   auth: 'Log in; prove that an endpoint is protected',
   oauth2: 'FluxGate as OAuth2 client of a provider',
