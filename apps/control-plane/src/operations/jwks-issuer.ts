@@ -94,8 +94,8 @@ export const jwksRotate: Handler<'jwksRotate'> = async (call, services) => {
   }
   let before = seen;
   let taken: Turn | null = null;
-  try {
-    const done = await call.write<RotatedIssuerKeys>(async (tx) => {
+  const done = await call
+    .write<RotatedIssuerKeys>(async (tx) => {
       before = (await lockRing(tx, realm)) ?? seen;
       taken = turn(before, fresh, urgency, nowMs, issuer.times);
       const { ring, outcome } = taken;
@@ -103,14 +103,14 @@ export const jwksRotate: Handler<'jwksRotate'> = async (call, services) => {
       const audit = [{ target: `issuer/${realm}`, before: ringFacts(before), after: { ...ringFacts(ring), urgency } }];
       const value = { outcome, status: statusOf(issuer, realm, ring), warnings: warningsOf(taken, urgency, issuer) };
       return { value, records: [], audit: ring === before ? [] : audit };
-    });
-    return isProblem(done) ? done : done.value;
-  } finally {
-    issuer.rings.changed(realm);
-    if (!call.dryRun) await destroyUnused(services, realm, fresh, before, taken, urgency);
-  }
+    })
+    .finally(() => issuer.rings.changed(realm));
+  if (isProblem(done)) return done;
+  if (!call.dryRun) await destroyUnused(services, realm, fresh, before, taken, urgency);
+  return done.value;
 };
 
+/** Only after the commit: a rotation that was rolled back, or may have been, still needs its keys. The tidy job finds what stays behind. */
 async function destroyUnused(
   services: Services,
   realm: string,
@@ -133,7 +133,7 @@ function warningsOf({ outcome, dropped }: Turn, urgency: Urgency, issuer: Issuer
   if (urgency === 'compromised')
     return [
       'every token made so far ends: introspection refuses it now, verifiers as soon as they fetch the key set again',
-      `verifiers go on believing the old key until their key set has been fetched again, at most ${cache}; nodes fetch it at once with: fluxctl jwks evict`,
+      `verifiers go on believing the old key until their key set has been fetched again, at most ${cache}; nodes fetch it at once with: fluxctl jwks evict ISSUER`,
       known,
     ];
   return [
