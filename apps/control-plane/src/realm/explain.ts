@@ -24,6 +24,11 @@ function partsOf(url: string, host: string | null): { readonly target: string; r
   return { target, host: authority.replace(/^.*@/, '').replace(/:\d*$/, '').toLowerCase() };
 }
 
+function tokenDetail({ rules, algorithms }: Extract<CompiledCheck, { kind: 'jwt' }>): string {
+  const scopes = rules.requiredScopes.length === 0 ? '' : ` with ${rules.requiredScopes.join(' ')}`;
+  return `a bearer token of ${rules.issuer} for ${[...rules.audience].join(' or ')}${scopes} (${[...algorithms].join(', ')})`;
+}
+
 function stepOf(check: CompiledCheck): Step[] {
   switch (check.kind) {
     case 'all':
@@ -45,7 +50,7 @@ function stepOf(check: CompiledCheck): Step[] {
       return [{ stage: 'authenticate', verdict: 'needs', detail: `an API key${scopes}${query}` }];
     }
     case 'jwt':
-      return [{ stage: 'authenticate', verdict: 'needs', detail: 'a bearer token of the configured issuer' }];
+      return [{ stage: 'authenticate', verdict: 'needs', detail: tokenDetail(check) }];
     case 'unenforceable': {
       const detail =
         check.what === 'nothing'
