@@ -8,6 +8,7 @@ export {
   encodeKid,
   encodeSecret,
   formatKey,
+  formatSigningSecret,
   KEY_PATTERN,
   type KeyFault,
   type KeyKind,
@@ -18,6 +19,7 @@ export {
   parseKey,
   REALM_PATTERN,
   redactKeys,
+  signingMessage,
 } from './credentials/key.ts';
 export {
   abortRotation,
@@ -167,13 +169,13 @@ export {
   type SignatureSpec,
 } from './signatures/rules.ts';
 export { type Algorithm, algorithmOf } from './tokens/algorithms.ts';
-export { decodeBase64url } from './tokens/base64url.ts';
+export { decodeBase64url, decodeUtf8 } from './tokens/base64url.ts';
 export { type Bearer, readBearer } from './tokens/bearer.ts';
 export { type BearerError, bearerChallenge } from './tokens/challenge.ts';
 export { type ClaimsProblem, isIssuedBy, judgeClaims, type TokenReason, type TokenRules } from './tokens/claims.ts';
 export { claimHeaders, headerValue } from './tokens/headers.ts';
 export { agrees, type KeySet, type PublicJwk, readJwk, readKeySet } from './tokens/jwk.ts';
-export { type CompactJws, type JwsFault, readCompactJws, TOKEN_CHARS_MAX } from './tokens/jws.ts';
+export { type CompactJws, type JwsDecoder, type JwsFault, readCompactJws, TOKEN_CHARS_MAX } from './tokens/jws.ts';
 export { isObject, type JsonObject, parseObject } from './tokens/members.ts';
 export { isTokenPreset, scopesOf, TOKEN_PRESETS, type TokenPreset, type TokenPresetName } from './tokens/scopes.ts';
 export {

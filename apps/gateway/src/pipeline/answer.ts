@@ -1,4 +1,5 @@
 import {
+  acceptSignature,
   type BearerError,
   bearerChallenge,
   type CompiledRoute,
@@ -6,6 +7,7 @@ import {
   REFUSALS,
   type RefusalCode,
   retryAfter,
+  type SignatureSpec,
 } from '@fluxgate/policy';
 import type { Answer } from '../seam.ts';
 import { corsHeaders } from './edges.ts';
@@ -24,6 +26,9 @@ export interface Details {
   /** What the route would take: it decides which challenges a 401 holds. Absent: keys. */
   readonly takesKeys?: boolean;
   readonly takesTokens?: boolean;
+  /** What a signature would have to cover where the route asks for one, and whether there is a body. */
+  readonly signature?: SignatureSpec | null;
+  readonly hasBody?: boolean;
   readonly refusedBy?: 'key' | 'token';
   /** Why a token whose signature is good was refused; null: nothing to tell a stranger. */
   readonly tokenReason?: string | null;
@@ -56,6 +61,8 @@ export class Answers {
       allow: x.allow,
       takesKeys: x.program?.takesKeys ?? true,
       takesTokens: x.program?.takesTokens ?? false,
+      signature: x.program?.signature ?? null,
+      hasBody: x.facts.hasBody,
       refusedBy: x.refusedBy,
       tokenReason: x.tokenReason,
       tokenDescription: x.tokenDescription,
@@ -75,7 +82,8 @@ export class Answers {
     const apiKey = this.#plan?.apiKey ?? null;
     const aboutToken = isAboutToken(code, details);
     const aboutKey = refusal.status === 401 && !aboutToken;
-    const configured = aboutKey && apiKey !== null;
+    // What is wrong with a signature is told by its own name: a client that signs has to know whether to sign anew.
+    const configured = aboutKey && !isAboutSignature(code) && apiKey !== null;
     const headers = ['Content-Type', 'application/json', 'Cache-Control', 'no-store', 'X-FluxGate-Trace-Id', details.traceId];
     if (refusal.status === 401 || code === 'insufficient_scope') this.#challenge(code, details, aboutToken, headers);
     if (aboutKey && details.proven) headers.push('X-FluxGate-Reason', code);
@@ -102,9 +110,15 @@ export class Answers {
             ? { error: 'insufficient_scope', description: null, scope: details.scope ?? null }
             : null;
       headers.push('WWW-Authenticate', bearerChallenge(this.#realm, error));
-      if (aboutToken && details.takesKeys === false) return;
+      if (aboutToken && details.takesKeys === false && !details.signature) return;
     }
     if (aboutToken && code === 'insufficient_scope') return;
+    if (details.signature) {
+      // RFC 9421 §5.1 says how to sign; `Signature` is no registered scheme.
+      headers.push('WWW-Authenticate', `Signature realm="${this.#realm}", alg="hmac-sha256 ed25519", nonce="required"`);
+      headers.push('Accept-Signature', acceptSignature(details.signature, details.hasBody ?? true));
+    }
+    if (details.takesKeys === false) return;
     let challenge = `ApiKey realm="${this.#realm}"`;
     const header = this.#plan?.apiKey?.headerName;
     if (header !== undefined) challenge += `, header="${header}"`;
@@ -113,6 +127,8 @@ export class Answers {
     headers.push('WWW-Authenticate', challenge);
   }
 }
+
+const isAboutSignature = (code: RefusalCode): boolean => code.startsWith('signature_');
 
 function isAboutToken(code: RefusalCode, details: Details): boolean {
   return code === 'invalid_token' || code === 'missing_token' || (code === 'insufficient_scope' && details.refusedBy === 'token');

@@ -1,5 +1,6 @@
-import { matchKey } from '@fluxgate/policy';
+import { type CompiledApiKey, matchKey } from '@fluxgate/policy';
 import type { KeyIndexReader, KeyView } from '../memory/ports.ts';
+import type { ReplayGuard } from '../memory/replay-memory.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
 import type { GrantCache } from './grants.ts';
 import type { KeyMac, PepperRing } from './hmac.ts';
@@ -28,6 +29,8 @@ export interface KeyRoom {
   peppers: PepperRing | null;
   /** Any pepper of the ring, for the HMAC that an unknown kid costs. */
   decoy: KeyMac | null;
+  /** Which signed requests were let through. null: a route that asks for signatures cannot be served. */
+  readonly replays: ReplayGuard | null;
 }
 
 /**
@@ -35,8 +38,10 @@ export interface KeyRoom {
  * lookup) → index → HMAC → only then state and time, because only the owner of a key may learn what became of it.
  */
 export function authenticate(x: Exchange, room: KeyRoom, queryParameter: string | null): RefusalOrPass {
-  if (x.possession !== 'unasked' && x.askedQueryParameter === queryParameter) return x.authenticationCode;
+  if (x.possession !== 'unasked' && x.askedSignature === null && x.askedQueryParameter === queryParameter)
+    return x.authenticationCode;
   x.askedQueryParameter = queryParameter;
+  x.askedSignature = null;
   const code = examine(x, room, queryParameter);
   x.authenticationCode = code;
   return code;
@@ -50,20 +55,10 @@ function examine(x: Exchange, room: KeyRoom, queryParameter: string | null): Ref
     x.because = 'the route asks for an API key, but no api_key block is configured';
     return 'validation_unavailable';
   }
-  const facts = x.facts;
-  const fields = facts.headerCount(settings.headerLower);
-  if (fields > 1) return doubled(x, `${fields} fields ${settings.headerName}`);
-  let text = fields === 1 ? facts.header(settings.headerLower) : undefined;
-  if (queryParameter !== null && facts.query !== '') {
-    const inQuery = takeFromQuery(facts.query, queryParameter);
-    if (inQuery.count > 1) return doubled(x, `${inQuery.count} query parameters ${queryParameter}`);
-    if (inQuery.count === 1) {
-      if (fields === 1) return doubled(x, 'a key in the header and in the query');
-      if (inQuery.value === null) return unknown(x, 'the key in the query has broken escapes');
-      text = inQuery.value;
-    }
-  }
-  if (text === undefined || text === '') return unknown(x, 'no key');
+  const shown = shownKey(x, settings, queryParameter);
+  if ('refusal' in shown) return shown.refusal;
+  const { text } = shown;
+  if (text === '') return unknown(x, 'no key');
   // Where keys come in the Authorization field, a bearer token there is no key that failed.
   x.keyShown = settings.headerLower !== 'authorization' || !/^bearer /i.test(text);
 
@@ -96,8 +91,30 @@ function examine(x: Exchange, room: KeyRoom, queryParameter: string | null): Ref
   return remember(x, room, view);
 }
 
+/** The text that stands where a key may stand; empty: none. */
+export function shownKey(
+  x: Exchange,
+  settings: CompiledApiKey,
+  queryParameter: string | null,
+): { readonly text: string } | { readonly refusal: RefusalOrPass } {
+  const facts = x.facts;
+  const fields = facts.headerCount(settings.headerLower);
+  if (fields > 1) return { refusal: doubled(x, `${fields} fields ${settings.headerName}`) };
+  let text = fields === 1 ? facts.header(settings.headerLower) : undefined;
+  if (queryParameter !== null && facts.query !== '') {
+    const inQuery = takeFromQuery(facts.query, queryParameter);
+    if (inQuery.count > 1) return { refusal: doubled(x, `${inQuery.count} query parameters ${queryParameter}`) };
+    if (inQuery.count === 1) {
+      if (fields === 1) return { refusal: doubled(x, 'a key in the header and in the query') };
+      if (inQuery.value === null) return { refusal: unknown(x, 'the key in the query has broken escapes') };
+      text = inQuery.value;
+    }
+  }
+  return { text: text ?? '' };
+}
+
 /** From here on the caller has proven possession and may be told what is wrong. */
-function remember(x: Exchange, room: KeyRoom, view: KeyView): RefusalOrPass {
+export function remember(x: Exchange, room: KeyRoom, view: KeyView): RefusalOrPass {
   // The view is the reader's own and moves on with the next lookup: copy.
   x.credential = view.credential;
   x.notAfterS = view.notAfterS;
@@ -132,7 +149,7 @@ export function stillLives(x: Exchange, room: KeyRoom, nowMs: number): RefusalOr
  * undefined: the writer died in the middle of a change, and nobody can say. The index is then let go at once, since every further look
  * would wait in vain; the sync thread that comes next brings another.
  */
-function lookUp(room: KeyRoom, index: KeyIndexReader, kid: string): KeyView | null | undefined {
+export function lookUp(room: KeyRoom, index: KeyIndexReader, kid: string): KeyView | null | undefined {
   try {
     return index.find(kid);
   } catch {
@@ -141,7 +158,7 @@ function lookUp(room: KeyRoom, index: KeyIndexReader, kid: string): KeyView | nu
   }
 }
 
-function stalled(x: Exchange): RefusalOrPass {
+export function stalled(x: Exchange): RefusalOrPass {
   x.possession = 'impossible';
   x.because = 'the key index stopped in the middle of a change; a new one is on its way';
   return 'validation_unavailable';
@@ -152,7 +169,7 @@ function unknown(x: Exchange, because: string): RefusalOrPass {
   return 'invalid_api_key';
 }
 
-function doubled(x: Exchange, because: string): RefusalOrPass {
+export function doubled(x: Exchange, because: string): RefusalOrPass {
   x.because = because;
   return 'doubled_credential';
 }

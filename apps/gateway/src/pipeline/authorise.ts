@@ -5,7 +5,8 @@ import { authenticate, type KeyRoom } from './authenticate.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
 import { judgeToken } from './judgeToken.ts';
 import { takeRate } from './limit.ts';
-import type { Check } from './program.ts';
+import type { Check, KeyCheck } from './program.ts';
+import { authenticateSigned } from './signed.ts';
 
 type AnyCheck = Extract<Check, { readonly kind: 'any' }>;
 
@@ -34,7 +35,7 @@ export function judge(
     case 'jwt':
       return judgeToken(x, check, tokens);
     case 'api_key':
-      return judgeKey(x, check.scopes, check.queryParameter, room);
+      return judgeKey(x, check, room);
     case 'unenforceable':
       x.because =
         check.what === 'nothing'
@@ -130,6 +131,7 @@ function weight(code: Exclude<RefusalOrPass, null>): number {
     case 'rate_limited':
       return MAY_LESS;
     case 'invalid_api_key':
+    case 'signature_missing':
       return 1;
     case 'missing_token':
       return 0;
@@ -138,9 +140,11 @@ function weight(code: Exclude<RefusalOrPass, null>): number {
   }
 }
 
-function judgeKey(x: Exchange, scopes: readonly string[], queryParameter: string | null, room: KeyRoom): RefusalOrPass {
+function judgeKey(x: Exchange, check: KeyCheck, room: KeyRoom): RefusalOrPass {
+  const { scopes, queryParameter, signature } = check;
   x.refusedBy = 'key';
-  const refusal = authenticate(x, room, queryParameter);
+  const refusal =
+    signature === null ? authenticate(x, room, queryParameter) : authenticateSigned(x, room, signature, queryParameter);
   const grant = x.grant;
   if (refusal !== null || grant === null) return refusal ?? 'validation_unavailable';
   if (grant.cidrs !== null && !grant.cidrs.has(x.facts.client)) {

@@ -1,5 +1,6 @@
 import type { Plan, RefusalCode } from '@fluxgate/policy';
 import type { KeyIndexReader, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
+import type { ReplayGuard } from '../memory/replay-memory.ts';
 import type { Answer, AnswerRefusal, Decide, Decision, RequestFacts } from '../seam.ts';
 import type { TokenPort } from '../tokens/ports.ts';
 import { Answers } from './answer.ts';
@@ -23,6 +24,8 @@ export interface DecideParts {
   readonly usage: UsageBook;
   /** null: tokens are answered 503 `keys_unavailable`. */
   readonly tokens?: TokenPort | null;
+  /** null: routes that ask for signatures are answered 503 `not_enforceable`. */
+  readonly replays?: ReplayGuard | null;
   /** Wall clock in milliseconds since 1970. */
   readonly now: () => number;
   /** State older than this is not judged by, unless `fallback_action: last_known`. null: any age will do. */
@@ -56,6 +59,7 @@ export function createPipeline(parts: DecideParts): Pipeline {
     grants: new GrantCache((number) => keys.index?.grant(number) ?? null),
     peppers: null,
     decoy: null,
+    replays: parts.replays ?? null,
   };
   const limits: LimitRoom = parts;
   let programs: Programs = { routes: [], anyQueryKeys: false };
@@ -135,7 +139,9 @@ export function createPipeline(parts: DecideParts): Pipeline {
   }
 
   function answerRefusal(code: RefusalCode, traceId: string, because: string, route: Answer['route']): Answer {
-    return answers.refuse(code, { traceId, because, route, proven: false });
+    // The wire found out that the body is not the one that was signed.
+    const signature = code === 'signature_invalid' && route !== null ? (programs.routes[route.index]?.signature ?? null) : null;
+    return answers.refuse(code, { traceId, because, route, proven: false, signature, takesKeys: signature === null });
   }
 
   return {

@@ -1,4 +1,13 @@
-import type { CompiledRoute, JsonObject, Plan, RefusalCode, TokenProvider, TokenReason } from '@fluxgate/policy';
+import type {
+  CompiledRoute,
+  ContentDigest,
+  JsonObject,
+  Plan,
+  RefusalCode,
+  SignatureSpec,
+  TokenProvider,
+  TokenReason,
+} from '@fluxgate/policy';
 import type { RequestFacts } from '../seam.ts';
 import type { OpenedToken } from '../tokens/ports.ts';
 import type { CompiledGrant } from './grants.ts';
@@ -46,6 +55,13 @@ export class Exchange {
   /** The code the authentication gave, kept for further checks of the same request. */
   authenticationCode: RefusalOrPass = null;
 
+  /** The signature check that was made last; null: none yet, or the bare key was looked at since. */
+  askedSignature: SignatureSpec | null = null;
+  /** Key id and nonce that this very request has used up; empty: none. */
+  nonceTaken = '';
+  /** Digests of which the signature says that the body has them. */
+  digests: readonly ContentDigest[] | null = null;
+
   /** A key was sent, whatever it is worth. */
   keyShown = false;
   tokenShown: 'unasked' | 'none' | 'shown' | 'malformed' | 'doubled' = 'unasked';
@@ -90,6 +106,9 @@ export class Exchange {
     this.accepted = false;
     this.retiring = false;
     this.authenticationCode = null;
+    this.askedSignature = null;
+    this.nonceTaken = '';
+    this.digests = null;
     this.keyShown = false;
     this.tokenShown = 'unasked';
     this.opened = null;
@@ -114,6 +133,7 @@ export class Exchange {
   beginAgain(nowMs: number): void {
     this.nowMs = nowMs;
     this.again = true;
+    this.askedSignature = null;
     this.possession = 'unasked';
     this.grant = null;
     this.accepted = false;

@@ -5,6 +5,7 @@ import type { Exchange } from './exchange.ts';
 import { identityHeaders, principalOf } from './identity.ts';
 import type { Programs } from './program.ts';
 import { withoutKeys } from './queryKey.ts';
+import { bodyProof } from './signed.ts';
 
 const NONE: readonly string[] = [];
 
@@ -29,6 +30,7 @@ export function forward(x: Exchange, programs: Programs): Forward {
     responseSet: x.rateHeader === '' && !x.retiring ? NONE : responseHeaders(x),
     cors: route.cors === null ? NONE : corsHeaders(x),
     principal: principalOf(x),
+    ...(x.digests === null || !x.accepted ? {} : { held: bodyProof(route, x.digests) }),
     kid: x.accepted ? x.kid : null,
   };
 }

@@ -1,3 +1,4 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
   type CidrSet,
   type CompiledTier,
@@ -21,6 +22,8 @@ export interface CompiledGrant {
   readonly quota: CompiledQuota | null;
   readonly requestBudget: number | null;
   readonly ownerHeader: string | null;
+  /** null: signed requests are checked with the secret of the key version. */
+  readonly signingKey: KeyObject | null;
 }
 
 /** A calendar quota with the window it is in; `windowAt` moves it on. */
@@ -91,6 +94,8 @@ export function compileGrant(json: string, plan: Plan): CompiledGrant | null {
   if (!Array.isArray(grant.scopes)) return null;
   // A list that cannot be read in full is no list: the key is refused, not let in from anywhere.
   if (grant.cidrs !== null && (!Array.isArray(grant.cidrs) || grant.cidrs.some((text) => parseCidr(text) === null))) return null;
+  const signingKey = grant.signingKey === undefined ? null : publicKey(grant.signingKey);
+  if (signingKey === undefined) return null;
   return {
     scopes: grant.scopes,
     scopesHeader: headerValue(grant.scopes.join(' ')),
@@ -100,5 +105,14 @@ export function compileGrant(json: string, plan: Plan): CompiledGrant | null {
     quota: grant.quota === null ? null : { spec: grant.quota, windowId: '', endsAtMs: 0 },
     requestBudget: grant.requestBudget,
     ownerHeader: grant.owner === null ? null : headerValue(grant.owner),
+    signingKey,
   };
+}
+
+function publicKey(x: string): KeyObject | undefined {
+  try {
+    return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } });
+  } catch {
+    return undefined;
+  }
 }

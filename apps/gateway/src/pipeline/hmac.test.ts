@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { encodeKid, encodeSecret, keyMessage } from '@fluxgate/policy';
-import { keyDigest } from '@fluxgate/protocol/sync';
+import { keyDigest, signingSecret } from '@fluxgate/protocol/sync';
 import { expect, test } from '@jest/globals';
 import { KeyMac } from './hmac.ts';
 
@@ -31,4 +31,15 @@ test('one key leaves nothing behind that would help the next', () => {
   expect(mac.matches(kid, other, digest)).toBe(false);
   expect(mac.matches(encodeKid(randomBytes(16)), mine, digest)).toBe(false);
   expect(mac.matches(kid, mine, digest)).toBe(true);
+});
+
+test('node and control plane agree on the signing secret of a key', () => {
+  for (let round = 0; round < 100; round++) {
+    const pepper = randomBytes([1, 32, 64, 65][round % 4] ?? 32);
+    const kid = encodeKid(randomBytes(16));
+    const digest = keyDigest(pepper, kid, encodeSecret(randomBytes(32)));
+    const mac = new KeyMac(pepper);
+    mac.digest(kid, encodeSecret(randomBytes(32)));
+    expect(mac.signingSecret(kid, digest)).toEqual(signingSecret(pepper, kid, digest));
+  }
 });

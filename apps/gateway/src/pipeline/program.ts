@@ -5,6 +5,7 @@ import {
   type Plan,
   type Rate,
   rateLimitPolicy,
+  type SignatureSpec,
   type TokenProvider,
   type TokenRules,
 } from '@fluxgate/policy';
@@ -18,6 +19,8 @@ export interface RouteProgram {
   /** Credentials that some way through the checks takes: what a 401 tells the caller to bring. */
   readonly takesKeys: boolean;
   readonly takesTokens: boolean;
+  /** What a signature must cover where one is asked for; null: nowhere on the route. */
+  readonly signature: SignatureSpec | null;
 }
 
 export interface TokenCheck {
@@ -25,6 +28,14 @@ export interface TokenCheck {
   readonly provider: TokenProvider;
   readonly algorithms: ReadonlySet<string>;
   readonly rules: TokenRules;
+}
+
+export interface KeyCheck {
+  readonly kind: 'api_key';
+  readonly scopes: readonly string[];
+  readonly queryParameter: string | null;
+  /** null: the key itself is enough. */
+  readonly signature: SignatureSpec | null;
 }
 
 export interface RateCheck {
@@ -40,7 +51,7 @@ export type Check =
   | { readonly kind: 'all'; readonly of: readonly Check[] }
   /** `mixed`: keys and tokens stand side by side. */
   | { readonly kind: 'any'; readonly of: readonly Check[]; readonly mixed: boolean }
-  | { readonly kind: 'api_key'; readonly scopes: readonly string[]; readonly queryParameter: string | null }
+  | KeyCheck
   | TokenCheck
   | { readonly kind: 'unenforceable'; readonly what: string }
   | { readonly kind: 'ip_allow'; readonly cidrs: CidrSet; readonly vpcEndpoints: ReadonlySet<string> }
@@ -75,7 +86,15 @@ function compileProgram(route: CompiledRoute, plan: Plan): RouteProgram {
   const check = route.check === null ? null : readied(route.check, plan);
   const queryParameters = new Set<string>();
   collectQueryParameters(check, queryParameters);
-  return { check, queryParameters: [...queryParameters], takesKeys: takes(check, 'api_key'), takesTokens: takes(check, 'jwt') };
+  const all = check === null ? [] : leaves(check);
+  const keys = all.filter((one) => one.kind === 'api_key');
+  return {
+    check,
+    queryParameters: [...queryParameters],
+    takesKeys: keys.some((one) => one.signature === null),
+    takesTokens: all.some((one) => one.kind === 'jwt'),
+    signature: keys.find((one) => one.signature !== null)?.signature ?? null,
+  };
 }
 
 /** The policy's checks, which are already in order (cheap refusals first), with the unchanging parts of their headers. */
@@ -94,8 +113,12 @@ function readied(check: CompiledCheck, plan: Plan): Check {
       return { kind: 'jwt', provider, algorithms: check.algorithms, rules: check.rules };
     }
     case 'api_key':
-      if (check.signature !== undefined) return { kind: 'unenforceable', what: 'signatures' };
-      return { kind: 'api_key', scopes: check.scopes, queryParameter: check.queryParameter };
+      return {
+        kind: 'api_key',
+        scopes: check.scopes,
+        queryParameter: check.queryParameter,
+        signature: check.signature ?? null,
+      };
     case 'unenforceable':
       return { kind: 'unenforceable', what: check.what };
     case 'ip_allow':
@@ -107,10 +130,7 @@ function readied(check: CompiledCheck, plan: Plan): Check {
   }
 }
 
-function takes(check: Check | null, kind: 'api_key' | 'jwt'): boolean {
-  if (check === null) return false;
-  return check.kind === 'all' || check.kind === 'any' ? check.of.some((inner) => takes(inner, kind)) : check.kind === kind;
-}
+const leaves = (check: Check): Check[] => (check.kind === 'all' || check.kind === 'any' ? check.of.flatMap(leaves) : [check]);
 
 function collectQueryParameters(check: Check | null, into: Set<string>): void {
   if (check === null) return;

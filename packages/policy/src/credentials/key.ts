@@ -6,7 +6,7 @@ import { CRC_TABLE, crc32 } from './crc32.ts';
  * mistyped or re-labelled key is refused without a look-up. It is no security control; the HMAC is.
  */
 
-/** k API key · c OAuth client secret · a admin token · n node token · s short-lived. */
+/** k API key · c OAuth client secret · a admin token · n node token · s signing secret. */
 export type KeyKind = 'k' | 'c' | 'a' | 'n' | 's';
 
 export interface ParsedKey {
@@ -154,4 +154,17 @@ export function redactKeys(text: string): string {
 /** The latin1 message of the HMAC: binds context and kid, so that rows cannot be swapped between keys. */
 export function keyMessage(kid: string, secret: string): string {
   return `fluxgate/api-key/1\0${kid}\0${secret}`;
+}
+
+/**
+ * The latin1 message of the HMAC under the pepper that yields a signing secret. `digest`: the 16 bytes that nodes hold of the key
+ * version, so a rotated key signs with another secret. Nobody stores the secret: whoever has pepper and digest can make it again.
+ */
+export function signingMessage(kid: string, digest: Uint8Array): string {
+  return `fluxgate/signing/1\0${kid}\0${String.fromCharCode(...digest)}`;
+}
+
+/** 32 bytes → `fgs_<realm>_<kid>_<43><6>`. The key of `hmac-sha256` is this text, its ASCII octets: what is in the file is what signs. */
+export function formatSigningSecret(realm: string, kid: string, bytes: Uint8Array): string {
+  return formatKey('s', realm, kid, encodeSecret(bytes));
 }

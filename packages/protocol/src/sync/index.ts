@@ -30,6 +30,7 @@ export {
   KEY_PAYLOAD_FIXED_BYTES,
   KEY_STATES,
   keyDigest,
+  signingSecret,
 } from './key-payload.ts';
 export {
   Ack,

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { KeyRecord, KeyState } from '@fluxgate/policy';
-import { keyMessage } from '@fluxgate/policy';
+import { keyMessage, signingMessage } from '@fluxgate/policy';
 import { ByteWriter } from './bytes.ts';
 import type { Decoded } from './records.ts';
 
@@ -63,4 +63,9 @@ function u32(bytes: Uint8Array, at: number): number {
 /** What is stored of a key: the first 128 bits of HMAC-SHA-256(pepper, context ‖ kid ‖ secret); see `KeyRecord.digest`. */
 export function keyDigest(pepper: Uint8Array, kid: string, secret: string): Buffer {
   return createHmac('sha256', pepper).update(keyMessage(kid, secret), 'latin1').digest().subarray(0, 16);
+}
+
+/** 32 bytes: what a client signs requests with, see `signingMessage`. Handed out by the control plane once, made anew by nodes when needed. */
+export function signingSecret(pepper: Uint8Array, kid: string, digest: Uint8Array): Buffer {
+  return createHmac('sha256', pepper).update(signingMessage(kid, digest), 'latin1').digest();
 }
