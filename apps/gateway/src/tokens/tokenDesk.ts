@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { algorithmOf, type Plan, readCompactJws, type TokenProvider } from '@fluxgate/policy';
 import type { KeysMessage } from '../services/messages.ts';
 import { KeyStore } from './keyStore.ts';
+import { nativeDecoder } from './nativeDecoder.ts';
 import type { OpenedToken, TokenPort, TokenVerdict } from './ports.ts';
 import { verifySignature } from './signature.ts';
 import { VerifiedCache, type VerifiedToken } from './verifiedCache.ts';
@@ -58,14 +59,14 @@ export class TokenDesk implements TokenPort {
   open(text: string): OpenedToken {
     const digest = hash('sha256', text, 'base64');
     const verified = this.#cache.get(digest);
-    return { text, hash: digest, verified, read: verified === null ? readCompactJws(text) : null };
+    return { text, hash: digest, verified, read: verified === null ? readCompactJws(text, nativeDecoder) : null };
   }
 
   verify(opened: OpenedToken, provider: TokenProvider, algorithms: ReadonlySet<string>): TokenVerdict {
     const set = this.#keys.usable(provider.id, this.#parts.monotonicMs());
     const before = opened.verified;
     if (before !== null && before.set === set && algorithms.has(before.alg)) return { ok: true, token: before };
-    const read = opened.read ?? readCompactJws(opened.text);
+    const read = opened.read ?? readCompactJws(opened.text, nativeDecoder);
     if (!read.ok) return no('invalid_token', read.why);
     // What the check believes, then what the token says: never the other way round.
     const algorithm = algorithms.has(read.alg) ? algorithmOf(read.alg) : null;
@@ -84,7 +85,7 @@ export class TokenDesk implements TokenPort {
   }
 
   ask(opened: OpenedToken, provider: TokenProvider): Promise<void> | null {
-    const read = opened.read ?? readCompactJws(opened.text);
+    const read = opened.read ?? readCompactJws(opened.text, nativeDecoder);
     if (!read.ok) return null;
     let asking = this.#asking.get(provider.id);
     if (asking === undefined) {

@@ -362,9 +362,8 @@ test('the Authorization field: one scheme in any case, one token, nothing after 
     'Bearer a, Bearer b',
     'Bearer a b',
     'Bearer a;x=1',
-    'Bearer "a"',
     'Bearer a\tb',
-    'Bearer a=b',
+    `Bearer ${'a'.repeat(16_385)}`,
   ])
     expect([field, readBearer(field).kind]).toEqual([field, 'malformed']);
   for (const field of [undefined, '', 'Basic YTpi', 'DPoP x', 'Bearerish x', 'Bear', 'Bearer\ta'])
