@@ -27,7 +27,14 @@ const seconds = Number(values.seconds);
 
 switch (positionals[0]) {
   case 'gateway':
-    await runGatewayBench({ cases: list(values.cases), peers: list(values.peers), rounds, seconds, idle: Number(values.idle), results });
+    await runGatewayBench({
+      cases: list(values.cases),
+      peers: list(values.peers),
+      rounds,
+      seconds,
+      idle: Number(values.idle),
+      results,
+    });
     break;
   case 'jwt':
     await runJwtBench({ cases: list(values.cases), rounds, seconds, results });
