@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
 import { type ConfigProblem, readConfig, settingsReference } from './config.ts';
-import { createLeaseMemory, createRateMemory, monotonicClock } from './memory/index.ts';
+import { createLeaseMemory, createRateMemory, createReplayMemory, monotonicClock } from './memory/index.ts';
 import { startNode } from './supervisor.ts';
 
 declare const FLUXGATE_VERSION: string;
@@ -97,6 +97,7 @@ async function main(): Promise<void> {
     servicesEntry: new URL('./services-thread.js', import.meta.url),
     leases: createLeaseMemory(seed(), monotonicClock()()),
     rates: createRateMemory(seed()),
+    replays: createReplayMemory(randomBytes(16), Date.now() / 1000),
     sharesPorts: process.platform === 'linux' || process.platform === 'freebsd',
     nowMs: () => Date.now(),
     write: (line) => void process.stdout.write(line),

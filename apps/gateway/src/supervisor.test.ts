@@ -9,7 +9,7 @@ import { encodeKid, encodeSecret } from '@fluxgate/policy';
 import { formatNodeToken } from '@fluxgate/protocol/sync';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readConfig } from './config.ts';
-import { createLeaseMemory, createRateMemory, monotonicClock } from './memory/index.ts';
+import { createLeaseMemory, createRateMemory, createReplayMemory, monotonicClock } from './memory/index.ts';
 import { testKey } from './pipeline/fakes.ts';
 import { type CannotListen, type NodeParts, type RunningNode, startNode } from './supervisor.ts';
 
@@ -67,6 +67,7 @@ async function start(over: Record<string, string> = {}): Promise<RunningNode | C
     servicesEntry: new URL('./services/thread.ts', import.meta.url),
     leases: createLeaseMemory([3, 4], monotonicClock()()),
     rates: createRateMemory([1, 2]),
+    replays: createReplayMemory(new Uint8Array(16), 0),
     sharesPorts: true,
     nowMs: () => Date.now(),
     write: (line) => lines.push(line),

@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { attachRates, type LeaseHandles, type RateHandles } from './memory/index.ts';
+import { attachRates, type LeaseHandles, type RateHandles, type ReplayHandles } from './memory/index.ts';
 import { createLog, type Log } from './status/log.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type Readiness, readiness } from './status/readiness.ts';
@@ -21,6 +21,7 @@ export interface NodeParts {
   /** Made here and not in the sync thread, so that counts outlive it. */
   readonly leases: LeaseHandles;
   readonly rates: RateHandles;
+  readonly replays: ReplayHandles;
   /** The platform lets several listeners share a port. */
   readonly sharesPorts: boolean;
   readonly nowMs: () => number;
@@ -124,6 +125,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       host: config.host,
       reusePort: parts.sharesPorts,
       rates: parts.rates,
+      replays: parts.replays,
       leases: parts.leases,
       accessLog: config.accessLog,
       staleAfterMs: config.staleAfterMs,

@@ -27,6 +27,7 @@ function crewOf(count: number, host = '127.0.0.1') {
       host,
       reusePort: true,
       rates: noMemory,
+      replays: noMemory,
       leases: noMemory,
       accessLog: 'off',
       staleAfterMs: null,

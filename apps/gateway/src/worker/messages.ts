@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { AccessLog } from '../config.ts';
 import type { ListenerState } from '../listeners/listener.ts';
-import type { LeaseHandles, RateHandles } from '../memory/handles.ts';
+import type { LeaseHandles, RateHandles, ReplayHandles } from '../memory/handles.ts';
 
 /** What main and a request worker say to each other. What the worker and the sync thread say: `sync/thread-messages.ts`. */
 export interface WorkerData {
@@ -14,6 +14,7 @@ export interface WorkerData {
   /** Several workers share one port; false where the platform cannot. */
   readonly reusePort: boolean;
   readonly rates: RateHandles;
+  readonly replays: ReplayHandles;
   readonly leases: LeaseHandles;
   readonly sync: MessagePort;
   /** To the services thread; messages: `services/messages.ts`. */

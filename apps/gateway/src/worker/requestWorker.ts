@@ -4,7 +4,7 @@ import { createWire } from '../http/wire.ts';
 import { Listeners } from '../listeners/listeners.ts';
 import { TlsFiles } from '../listeners/tls-files.ts';
 import { monotonicClock } from '../memory/clock.ts';
-import { attachKeyIndex, attachLeases, attachRates } from '../memory/index.ts';
+import { attachKeyIndex, attachLeases, attachRates, attachReplays } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
 import { UsageBook } from '../pipeline/usageBook.ts';
@@ -58,6 +58,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   const pipeline = createPipeline({
     realm: data.realm,
     counters: attachRates(data.rates, data.worker),
+    replays: attachReplays(data.replays),
     leases: attachLeases(data.leases, (subject) => link.send({ t: 'prefetch', subject })),
     leaseClient: link,
     usage,
