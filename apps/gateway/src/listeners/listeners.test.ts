@@ -6,6 +6,7 @@ import tls from 'node:tls';
 import { type Listener, PLAIN_LISTENER } from '@fluxgate/policy';
 import { afterEach, expect, test } from '@jest/globals';
 import { type Certificate, hasOpenssl, makeCertificate } from '../../../../packages/testkit/src/certificates.ts';
+import { RawClient } from '../http/testing/raw-client.ts';
 import { field } from '../http/testing/recording-backend.ts';
 import { startTestWire, type TestWire } from '../http/testing/test-wire.ts';
 import type { RequestFacts } from '../seam.ts';
@@ -206,6 +207,12 @@ test('PROXY protocol tells the client and its VPC endpoint, also when the header
     ['192.0.2.7', 'vpce-08d2bf15fac5001c9'],
     ['192.0.2.7', 'vpce-08d2bf15fac5001c9'],
   ]);
+  for (let i = 0; i < 20; i += 1) {
+    const client = new RawClient(at).send(header).send(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    await client.end();
+    expect(client.statuses).toEqual([200]);
+  }
+  seen.length = 2;
   expect(field(wire.backend.seen[0], 'x-forwarded-for')).toBe('192.0.2.7');
   expect(await talk(at, `PROXY TCP6 2001:db8::1 ::1 1 2\r\n${GET}`)).toContain('200');
   expect(await talk(at, `PROXY UNKNOWN\r\n${GET}`)).toContain('200');

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { parseConfig } from './index.ts';
+import { diagnose, emptyConfig, mergeConfig, parseConfig } from './index.ts';
 
 const parse = (text: string) => parseConfig([{ name: 'a.yaml', text }]);
 const told = (text: string): string[] => parse(text).diagnostics.map((one) => `${one.code}: ${one.message} → ${one.remedy}`);
@@ -64,4 +66,16 @@ test.each([
   const found = told(text);
   expect(found.find((one) => one.startsWith(`${code}:`))).toContain(words);
   expect(found.join('\n')).not.toContain('→ null');
+});
+
+test('every example of the guide to the edges is a configuration that can be applied', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../../docs/edges.md'), 'utf8');
+  const examples = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+  expect(examples.length).toBeGreaterThan(5);
+  for (const example of examples) {
+    const withKeys = `fluxgate: { auth: { api_key: {} } }\n---\n${example}`;
+    const { input, diagnostics, positions } = parseConfig([{ name: 'guide.yaml', text: withKeys }]);
+    const found = [...diagnostics, ...diagnose(mergeConfig(emptyConfig(), input), positions)];
+    expect(found.filter((one) => one.severity === 'error')).toEqual([]);
+  }
 });
