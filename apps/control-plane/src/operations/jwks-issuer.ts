@@ -121,9 +121,10 @@ async function destroyUnused(
 ): Promise<void> {
   if (fresh !== null && taken?.ring.current.kid !== fresh.kid && taken?.ring.next?.kid !== fresh.kid)
     await forgetQuietly(services, realm, fresh.kid);
-  if (urgency !== 'compromised' || taken?.outcome !== 'promoted') return;
-  for (const key of [before.current, before.next, before.previous])
-    if (key !== undefined) await forgetQuietly(services, realm, key.kid);
+  if (taken?.outcome !== 'promoted') return;
+  const gone = new Set(taken.dropped);
+  if (urgency === 'compromised' && before.next !== undefined) gone.add(before.next.kid);
+  for (const kid of gone) await forgetQuietly(services, realm, kid);
 }
 
 function warningsOf({ outcome, dropped }: Turn, urgency: Urgency, issuer: Issuer): string[] {
