@@ -88,7 +88,7 @@ for (const [i, key] of keys.keys.entries()) {
   if (fault !== null) throw new Error(fault);
 }
 
-const meter = new Meter('off', () => Date.now());
+const meter = new Meter();
 const leases = attachLeases(createLeaseMemory([1, 2], 0), () => {});
 const pipeline = createPipeline({
   realm: 'live',

@@ -33,7 +33,9 @@ test('three settings are enough, the rest has defaults', () => {
     drainMs: 10_000,
     staleAfterMs: null,
     tlsDir: '/tmp/x/tls',
-    accessLog: 'refusals',
+    accessLog: { mode: 'refusals', oneIn: 1 },
+    otlp: null,
+    traceRatio: 1,
     realm: 'live',
   });
 });

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { parseDuration } from '@fluxgate/policy';
 import { parseNodeToken } from '@fluxgate/protocol/sync';
 import { parse as parseYaml } from 'yaml';
+import { type AccessPolicy, parseAccessPolicy, parseRatio } from './telemetry/accessPolicy.ts';
+import type { OtlpTarget } from './telemetry/otlp.ts';
+import { readOtlpEndpoint, readOtlpHeaders } from './telemetry/otlpSettings.ts';
 
 /** Everything `fluxgate-gateway` is told at start. Frozen; read in main.ts and handed down. */
 export interface Config {
@@ -19,7 +22,11 @@ export interface Config {
   readonly redisUrl: string | null;
   readonly caPem: string | null;
   readonly logLevel: LogLevel;
-  readonly accessLog: AccessLog;
+  readonly accessLog: AccessPolicy;
+  /** null: no spans are exported. */
+  readonly otlp: OtlpTarget | null;
+  /** Share of the traces that begin here which are sampled. */
+  readonly traceRatio: number;
   readonly drainMs: number;
   /** Where TLS certificates and keys lie that the configuration names. */
   readonly tlsDir: string;
@@ -31,8 +38,6 @@ export interface Config {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-const ACCESS_LOGS = ['off', 'refusals', 'all'] as const;
-export type AccessLog = (typeof ACCESS_LOGS)[number];
 
 export interface ConfigProblem {
   /** The setting, by its environment name. */
@@ -103,6 +108,19 @@ function duration(text: string): Read {
   return parsed.ok ? { value: String(parsed.value) } : { why: parsed.why, remedy: parsed.remedy };
 }
 
+function accessPolicy(text: string): Read {
+  return parseAccessPolicy(text) === null
+    ? { why: `"${text}" is not an access log`, remedy: 'one of off, refusals, all, sampled:1/N' }
+    : { value: text };
+}
+
+function ratio(text: string): Read {
+  return parseRatio(text) === null
+    ? { why: `"${text}" is not a share`, remedy: 'write a number from 0 to 1, or 1/N' }
+    : { value: text };
+}
+
+const REFUSALS_ONLY: AccessPolicy = { mode: 'refusals', oneIn: 1 };
 const PORT = numberFrom(0, 65_535, 'a port');
 
 /** The one table of settings: reading, the reference in README.md and the unknown-name check all come from it. */
@@ -234,10 +252,34 @@ export const settings = {
   FLUXGATE_ACCESS_LOG: {
     yaml: 'access_log',
     purpose:
-      '`off`; `refusals`: what the gateway refused or could not deliver, at most 50 lines a second and worker, the rest counted; `all`: every request',
+      '`off`; `refusals`: what the gateway refused or could not deliver, at most 50 lines a second and worker, the rest counted; `all`: every request; `sampled:1/N`: every N-th request of a worker. Whatever `FLUXGATE_LOG_LEVEL` is',
     fallback: 'refusals',
     required: false,
-    read: oneOf(ACCESS_LOGS, 'an access log'),
+    read: accessPolicy,
+  },
+  FLUXGATE_OTLP_ENDPOINT: {
+    yaml: 'otlp_endpoint',
+    purpose:
+      'Base URL of an OTLP/HTTP collector that gets spans as JSON, e.g. `http://127.0.0.1:4318`; `/v1/traces` is added. Unset: none are made',
+    fallback: null,
+    required: false,
+    read: readOtlpEndpoint,
+  },
+  FLUXGATE_OTLP_HEADERS_FILE: {
+    yaml: 'otlp_headers_file',
+    purpose:
+      'File of `Name: value` lines for requests to the collector, e.g. its token. Needs `https://`, or a collector on loopback',
+    fallback: null,
+    required: false,
+    read: any,
+  },
+  FLUXGATE_TRACE_RATIO: {
+    yaml: 'trace_ratio',
+    purpose:
+      'Share of the traces that begin here which are sampled: `0.01`, `1/100`. A caller with a `traceparent` has decided for itself',
+    fallback: '1',
+    required: false,
+    read: ratio,
   },
   REDIS_URL: {
     yaml: 'redis_url',
@@ -336,6 +378,7 @@ export function readConfig(
     problems,
   );
   const caPem = content('FLUXGATE_CONTROL_PLANE_CA');
+  const otlp = readOtlp(get('FLUXGATE_OTLP_ENDPOINT'), () => content('FLUXGATE_OTLP_HEADERS_FILE'), problems);
   const port = Number(get('FLUXGATE_GATEWAY_PORT'));
   const statusPort = Number(get('FLUXGATE_STATUS_PORT'));
   if (port !== 0 && port === statusPort) {
@@ -364,7 +407,9 @@ export function readConfig(
       redisUrl: get('REDIS_URL'),
       caPem,
       logLevel: (get('FLUXGATE_LOG_LEVEL') ?? 'info') as LogLevel,
-      accessLog: (get('FLUXGATE_ACCESS_LOG') ?? 'refusals') as AccessLog,
+      accessLog: parseAccessPolicy(get('FLUXGATE_ACCESS_LOG') ?? '') ?? REFUSALS_ONLY,
+      otlp,
+      traceRatio: parseRatio(get('FLUXGATE_TRACE_RATIO') ?? '') ?? 1,
       drainMs: Number(get('FLUXGATE_DRAIN')),
       tlsDir: get('FLUXGATE_TLS_DIR') ?? join(dataDir, 'tls'),
       staleAfterMs: stale === null ? null : Number(stale),
@@ -376,6 +421,24 @@ export function readConfig(
 
 function unbracketed(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
+}
+
+function readOtlp(url: string | null, headersFile: () => string | null, problems: ConfigProblem[]): OtlpTarget | null {
+  const text = headersFile();
+  const name = 'FLUXGATE_OTLP_HEADERS_FILE';
+  if (text === null) return url === null ? null : { url, headers: {} };
+  const read = readOtlpHeaders(text);
+  if (!('value' in read)) problems.push({ name, ...read });
+  else if (url === null)
+    problems.push({ name, why: 'there is no collector to send them to', remedy: 'set FLUXGATE_OTLP_ENDPOINT' });
+  else if (url.startsWith('http:') && !isLoopback(new URL(url).hostname))
+    problems.push({
+      name,
+      why: 'the headers would cross the network in clear',
+      remedy: 'use https:// in FLUXGATE_OTLP_ENDPOINT',
+    });
+  else return { url, headers: read.value };
+  return null;
 }
 
 function readToken(

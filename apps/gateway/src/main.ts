@@ -1,16 +1,21 @@
 #!/usr/bin/env node
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, write as writeTo } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
 import { type ConfigProblem, readConfig, settingsReference } from './config.ts';
 import { createLeaseMemory, createRateMemory, createReplayMemory, monotonicClock } from './memory/index.ts';
 import { startNode } from './supervisor.ts';
+import { LineWriter } from './telemetry/lineWriter.ts';
 
 declare const FLUXGATE_VERSION: string;
 
 const NODE_MAJOR = 24;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+const STDOUT = 1;
+/** Characters of the access log that may wait for a slow reader of stdout. */
+const LINES_WAITING_MAX = 8 * 1024 * 1024;
+const FLUSH_MS = 1000;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -88,6 +93,11 @@ async function main(): Promise<void> {
   ].filter((problem) => problem !== null);
   if (taken.length > 0) giveUp(EXIT_FAILED, taken);
 
+  const out = new LineWriter({
+    write: (bytes, done) => writeTo(STDOUT, bytes, done),
+    after: (ms, run) => setTimeout(run, ms),
+    waitingMax: LINES_WAITING_MAX,
+  });
   const node = await startNode({
     config,
     version: FLUXGATE_VERSION,
@@ -100,7 +110,8 @@ async function main(): Promise<void> {
     replays: createReplayMemory(randomBytes(16), Date.now() / 1000),
     sharesPorts: process.platform === 'linux' || process.platform === 'freebsd',
     nowMs: () => Date.now(),
-    write: (line) => void process.stdout.write(line),
+    write: (line) => out.push(line),
+    offerLines: (lines) => out.offer(lines),
     onFatal: (why, remedy) => giveUp(EXIT_FAILED, [{ why, remedy }]),
   });
   if ('code' in node) giveUp(EXIT_FAILED, [listenProblem(node.name, node.port, node.host, node.code)]);
@@ -109,13 +120,16 @@ async function main(): Promise<void> {
   const stop = (signal: NodeJS.Signals, code: number): void => {
     if (stopping) process.exit(code); // asked twice: now
     stopping = true;
-    node.stop(signal).then(
-      () => process.exit(0),
-      (error: unknown) => {
-        say(`fluxgate-gateway: stopping failed: ${String(error)}`);
-        process.exit(EXIT_FAILED);
-      },
-    );
+    node
+      .stop(signal)
+      .then(() => out.flush(FLUSH_MS))
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          say(`fluxgate-gateway: stopping failed: ${String(error)}`);
+          process.exit(EXIT_FAILED);
+        },
+      );
   };
   process.on('SIGTERM', () => stop('SIGTERM', 143));
   process.on('SIGINT', () => stop('SIGINT', 130));

@@ -1,10 +1,13 @@
 import type { Config } from './config.ts';
+import { leaseFill } from './memory/fill.ts';
 import { attachRates, type LeaseHandles, type RateHandles, type ReplayHandles } from './memory/index.ts';
 import { createLog, type Log } from './status/log.ts';
 import { createMetrics } from './status/metrics.ts';
 import { type Readiness, readiness } from './status/readiness.ts';
 import { createStatusServer, listen } from './status/server.ts';
 import type { CommandMessage, FromSync } from './sync/thread-messages.ts';
+import { SpanExporter } from './telemetry/otlp.ts';
+import type { Parcels } from './telemetry/recorder.ts';
 import { Crew } from './worker/crew.ts';
 import type { WorkerReport } from './worker/messages.ts';
 import { ServicesThread } from './worker/servicesThread.ts';
@@ -26,6 +29,8 @@ export interface NodeParts {
   readonly sharesPorts: boolean;
   readonly nowMs: () => number;
   readonly write: (line: string) => void;
+  /** Lines of the access log; false: there is no room for them now, and they are dropped. */
+  readonly offerLines: (lines: string) => boolean;
   /** The node cannot run like this. Must not return. */
   readonly onFatal: (why: string, remedy: string) => never;
 }
@@ -50,6 +55,8 @@ export interface CannotListen {
 }
 
 const SYNC_STOP_MS = 5000;
+/** What is left of spans may take so long to reach the collector at a stop. */
+const EXPORT_STOP_MS = 2000;
 /** Number under which main reads the rate memory; request workers are 0 … 253. */
 const MAIN_AS_WORKER = 254;
 
@@ -67,6 +74,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     workersServing: crew.serving,
     workersWanted: crew.wanted,
     crowded: rates.crowded,
+    leaseCells: leaseFill(parts.leases),
     listeners: crew.listeners,
     nowMs: nowMs(),
   }));
@@ -81,6 +89,29 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       nowMs: nowMs(),
     });
 
+  const exporter =
+    config.otlp === null
+      ? null
+      : new SpanExporter({
+          target: config.otlp,
+          resource: {
+            'service.name': 'fluxgate-gateway',
+            'service.version': parts.version,
+            'service.instance.id': parts.bootId,
+            'host.name': config.nodeName,
+            'fluxgate.realm': config.realm,
+          },
+          version: parts.version,
+          nowMs,
+          after: (ms, run) => setTimeout(run, ms),
+          random: Math.random,
+          onExported: (spans) => metrics.spans(spans, 0, 'collector'),
+          onDropped: (spans, where) => metrics.spans(0, spans, where),
+          onState: (fault) =>
+            fault === null
+              ? log.info('spans reach their collector')
+              : log.warn({ fault }, 'spans do not reach their collector; what it does not take in time is dropped and counted'),
+        });
   const sync = new SyncThread({
     entry: parts.syncEntry,
     data: {
@@ -128,6 +159,8 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       replays: parts.replays,
       leases: parts.leases,
       accessLog: config.accessLog,
+      spans: exporter !== null,
+      traceRatio: config.traceRatio,
       staleAfterMs: config.staleAfterMs,
       tlsDir: config.tlsDir,
     },
@@ -137,8 +170,11 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     leave: (worker) => {
       sync.leave(worker);
       services.leave(worker);
+      metrics.forget(worker);
     },
     onReport,
+    onGauges: (worker, gauges) => metrics.gauges(worker, gauges),
+    onParcels,
     onLog: (level, event, fields) => log[level](fields, event),
     onRestart: () => metrics.restarted('worker'),
     onListeners,
@@ -168,14 +204,18 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     sync.answer(id, await services.command(id, name, args));
   }
 
+  function onParcels({ lines, spans, droppedLines, droppedSpans }: Parcels): void {
+    if (droppedLines > 0) metrics.accessLines(0, droppedLines, 'worker');
+    if (droppedSpans > 0) metrics.spans(0, droppedSpans, 'worker');
+    if (lines !== null) {
+      if (parts.offerLines(lines.text)) metrics.accessLines(lines.count, 0, 'output');
+      else metrics.accessLines(0, lines.count, 'output');
+    }
+    if (spans !== null) exporter?.offer(spans);
+  }
+
   function onReport(report: WorkerReport): void {
     metrics.add(report);
-    for (const line of report.accessLines) {
-      const { time, ...fields } = line;
-      log.info({ access: { at: new Date(time).toISOString(), ...fields } }, 'request');
-    }
-    if (report.accessSkipped > 0)
-      log.info({ skipped: report.accessSkipped }, 'requests left out of the access log, there were too many');
     for (const { limit, did, count } of report.losses)
       log.warn({ limit, did, count }, 'a limit could not be counted exactly: its authority is away');
   }
@@ -228,6 +268,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
       await sync.stop(SYNC_STOP_MS);
       await crew.terminate();
       await services.stop();
+      await exporter?.stop(EXPORT_STOP_MS);
       status.close();
       status.closeAllConnections();
       log.info('stopped');

@@ -1,6 +1,6 @@
-import { redactKeys } from '@fluxgate/policy';
 import { type Logger, pino } from 'pino';
 import type { LogLevel } from '../config.ts';
+import { scrub } from '../telemetry/scrub.ts';
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 
@@ -16,6 +16,6 @@ export function createLog(level: LogLevel, write: (line: string) => void, nowMs:
       timestamp: () => `,"time":"${new Date(nowMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => write(redactKeys(line)) },
+    { write: (line: string) => write(scrub(line)) },
   );
 }

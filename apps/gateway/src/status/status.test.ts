@@ -65,12 +65,10 @@ const report = (count: number): WorkerReport => ({
     { route: '/a', status: '2xx', code: '', count },
     { route: '/a', status: '4xx', code: 'rate_limited', count: 1 },
   ],
-  latencies: [{ route: '/a', buckets: [count, 1], sumS: 0.5 }],
+  latencies: [{ route: '/a', buckets: [count, 1], sumS: 0.5, added: [count, 1], addedSumS: 0.1 }],
   losses: [{ limit: 'quota', did: 'deny', count: 2 }],
   bytesIn: 10,
   bytesOut: 20,
-  accessLines: [],
-  accessSkipped: 0,
 });
 
 const listeners = [
@@ -88,6 +86,7 @@ test('what workers report adds up, in the format that Prometheus reads', async (
     workersServing: 2,
     workersWanted: 2,
     crowded: 0,
+    leaseCells: { used: 1, all: 8 },
     listeners,
     nowMs: NOW_MS,
   }));
@@ -118,6 +117,7 @@ test('the status server answers what it has and survives what it has not', async
     workersServing: 0,
     workersWanted: 2,
     crowded: 0,
+    leaseCells: { used: 1, all: 8 },
     listeners: [],
     nowMs: NOW_MS,
   }));

@@ -1,8 +1,9 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { covers } from '../listeners/covers.ts';
 import type { ListenerState } from '../listeners/listener.ts';
+import type { Parcels } from '../telemetry/recorder.ts';
 import { Backoff } from './backoff.ts';
-import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerReport } from './messages.ts';
+import type { FromWorkerThread, ToWorkerThread, WorkerData, WorkerGauges, WorkerReport } from './messages.ts';
 
 export interface CrewParts {
   readonly entry: URL;
@@ -16,6 +17,9 @@ export interface CrewParts {
   /** To both threads. */
   readonly leave: (worker: number) => void;
   readonly onReport: (report: WorkerReport) => void;
+  readonly onGauges?: (worker: number, gauges: WorkerGauges) => void;
+  /** Must take them over: the worker is told that it may send more. */
+  readonly onParcels?: (parcels: Parcels) => void;
   readonly onLog: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string | number>>) => void;
   readonly onRestart: () => void;
   /** Something about the configured listeners of a worker is different; see `listeners`. */
@@ -204,6 +208,16 @@ export class Crew {
       case 'report':
         this.#parts.onReport(message.report);
         break;
+      case 'gauges':
+        this.#parts.onGauges?.(member.number, message.gauges);
+        break;
+      case 'parcels': {
+        const { parcels } = message;
+        this.#parts.onParcels?.(parcels);
+        const lineChars = parcels.lines?.text.length ?? 0;
+        this.#post(member, { t: 'parcels-taken', lineChars, spanChars: parcels.spans?.text.length ?? 0 }, []);
+        break;
+      }
       case 'log':
         this.#parts.onLog(message.level, message.event, { worker: member.number, ...message.fields });
         break;

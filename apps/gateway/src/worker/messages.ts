@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { AccessLog } from '../config.ts';
+import type { WireStats } from '../http/wire.ts';
 import type { ListenerState } from '../listeners/listener.ts';
 import type { LeaseHandles, RateHandles, ReplayHandles } from '../memory/handles.ts';
+import type { AccessPolicy } from '../telemetry/accessPolicy.ts';
+import type { Parcels } from '../telemetry/recorder.ts';
 
 /** What main and a request worker say to each other. What the worker and the sync thread say: `sync/thread-messages.ts`. */
 export interface WorkerData {
@@ -19,7 +21,10 @@ export interface WorkerData {
   readonly sync: MessagePort;
   /** To the services thread; messages: `services/messages.ts`. */
   readonly services: MessagePort;
-  readonly accessLog: AccessLog;
+  readonly accessLog: AccessPolicy;
+  /** Spans of sampled traces are wanted. */
+  readonly spans: boolean;
+  readonly traceRatio: number;
   readonly staleAfterMs: number | null;
   /** Directory of the node's own TLS files; references of the configuration never leave it. */
   readonly tlsDir: string;
@@ -32,6 +37,8 @@ export type ToWorkerThread =
   | { readonly t: 'services'; readonly port: MessagePort }
   /** Read TLS files anew, changed or not. */
   | { readonly t: 'reload' }
+  /** So many characters of lines and spans were taken over. */
+  | { readonly t: 'parcels-taken'; readonly lineChars: number; readonly spanChars: number }
   | { readonly t: 'drain'; readonly deadlineMs: number };
 
 export type FromWorkerThread =
@@ -42,6 +49,10 @@ export type FromWorkerThread =
   /** All configured listeners, whenever one of them is different. */
   | { readonly t: 'listeners'; readonly states: readonly ListenerState[] }
   | { readonly t: 'report'; readonly report: WorkerReport }
+  /** Once a second. */
+  | { readonly t: 'gauges'; readonly gauges: WorkerGauges }
+  /** Answered by `parcels-taken`. */
+  | { readonly t: 'parcels'; readonly parcels: Parcels }
   | {
       readonly t: 'log';
       readonly level: 'warn' | 'error';
@@ -62,9 +73,15 @@ export interface WorkerReport {
   }[];
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly accessLines: readonly AccessLine[];
-  /** Lines left out because there were too many. */
-  readonly accessSkipped: number;
+}
+
+/** What is open in a worker now. */
+export interface WorkerGauges {
+  readonly connections: number;
+  readonly streams: number;
+  readonly targets: WireStats['targets'];
+  /** Of the shared key index; 0: it has not been told of one. */
+  readonly indexSlots: number;
 }
 
 export interface RequestCount {
@@ -81,27 +98,7 @@ export interface LatencyCount {
   /** One count per bound of `LATENCY_BOUNDS_S`, and one above; not cumulative. */
   readonly buckets: readonly number[];
   readonly sumS: number;
-}
-
-/** Upper bounds in seconds. Most of what a gateway adds lies below a millisecond. */
-export const LATENCY_BOUNDS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
-
-/** No query, no headers: nothing in it may hold a credential. */
-export interface AccessLine {
-  readonly time: number;
-  readonly traceId: string;
-  readonly client: string;
-  readonly method: string;
-  readonly host: string;
-  readonly path: string;
-  readonly route: string | null;
-  readonly status: number;
-  readonly code: string | null;
-  readonly because: string | null;
-  readonly principal: string | null;
-  readonly upstream: string | null;
-  readonly durationMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly fault: string | null;
+  /** The same for what the gateway added, by `ADDED_BOUNDS_S`. */
+  readonly added: readonly number[];
+  readonly addedSumS: number;
 }

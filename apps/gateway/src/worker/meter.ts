@@ -1,11 +1,10 @@
-import type { AccessLog } from '../config.ts';
-import type { Record as RecordExchange } from '../seam.ts';
-import { type AccessLine, LATENCY_BOUNDS_S, type LatencyCount, type RequestCount, type WorkerReport } from './messages.ts';
+import type { Recorded } from '../seam.ts';
+import { ADDED_BOUNDS_S, LATENCY_BOUNDS_S } from '../telemetry/metricTable.ts';
+import type { LatencyCount, RequestCount, WorkerReport } from './messages.ts';
 
 const NO_ROUTE = '-';
 const BOUNDS_MS = LATENCY_BOUNDS_S.map((seconds) => seconds * 1000);
-/** Lines per report (a second) in mode `refusals`; in mode `all` it only keeps memory bounded. */
-const LINES_MAX = { off: 0, refusals: 50, all: 50_000 } as const;
+const ADDED_BOUNDS_MS = ADDED_BOUNDS_S.map((seconds) => seconds * 1000);
 
 interface RouteMeter {
   /** Forwarded, by status class 0–9. */
@@ -14,51 +13,69 @@ interface RouteMeter {
   readonly refused: Map<string, { status: string; count: number }>;
   readonly buckets: Uint32Array;
   sumMs: number;
+  readonly added: Uint32Array;
+  addedSumMs: number;
 }
 
-type Exchange = Parameters<RecordExchange>[0];
+const newRoute = (): RouteMeter => ({
+  forwarded: new Uint32Array(10),
+  refused: new Map(),
+  buckets: new Uint32Array(BOUNDS_MS.length + 1),
+  sumMs: 0,
+  added: new Uint32Array(ADDED_BOUNDS_MS.length + 1),
+  addedSumMs: 0,
+});
+
+/** Index of the first bound that is not below `ms`. */
+function bucketOf(bounds: readonly number[], ms: number): number {
+  let bucket = 0;
+  while (bucket < bounds.length && ms > (bounds[bucket] as number)) bucket++;
+  return bucket;
+}
+
+/** How long the request was with the upstream: from handing it over to the last byte, or to where it broke. */
+function upstreamMs(recorded: Recorded): number {
+  if (recorded.handedMs === 0) return 0;
+  const endMs = recorded.upstreamEndMs === 0 ? recorded.startedMs + recorded.durationMs : recorded.upstreamEndMs;
+  return endMs - recorded.handedMs;
+}
 
 /** Counts what a worker did. Plain numbers on the request's way; labels and messages once a second. */
 export class Meter {
-  readonly #access: AccessLog;
-  readonly #wallMs: () => number;
   #routes = new Map<string, RouteMeter>();
   #losses = new Map<string, { limit: 'quota' | 'budget'; did: 'deny' | 'local' | 'allow'; count: number }>();
-  #lines: AccessLine[] = [];
-  #skipped = 0;
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(access: AccessLog, wallMs: () => number) {
-    this.#access = access;
-    this.#wallMs = wallMs;
-  }
-
-  record(exchange: Exchange): void {
-    const decision = exchange.decision;
+  record(recorded: Recorded): void {
+    const { decision } = recorded;
     const name = decision?.route?.name ?? NO_ROUTE;
     let route = this.#routes.get(name);
     if (route === undefined) {
-      route = { forwarded: new Uint32Array(10), refused: new Map(), buckets: new Uint32Array(BOUNDS_MS.length + 1), sumMs: 0 };
+      route = newRoute();
       this.#routes.set(name, route);
     }
     const code = decision?.kind === 'answer' ? decision.code : null;
     if (code === null) {
-      const status = Math.trunc(exchange.status / 100) % 10;
+      const status = Math.trunc(recorded.status / 100) % 10;
       route.forwarded[status] = (route.forwarded[status] ?? 0) + 1;
     } else {
       const refused = route.refused.get(code);
-      if (refused === undefined) route.refused.set(code, { status: statusClass(exchange.status / 100), count: 1 });
+      if (refused === undefined) route.refused.set(code, { status: statusClass(recorded.status / 100), count: 1 });
       else refused.count++;
     }
-    let bucket = 0;
-    while (bucket < BOUNDS_MS.length && exchange.durationMs > (BOUNDS_MS[bucket] as number)) bucket++;
+    this.#bytesIn += recorded.bytesIn;
+    this.#bytesOut += recorded.bytesOut;
+    // A stream lives for hours, and what nobody could read has no time: neither says how fast the gateway is.
+    if (recorded.status === 101 || recorded.startedMs === 0) return;
+    const { durationMs } = recorded;
+    const bucket = bucketOf(BOUNDS_MS, durationMs);
     route.buckets[bucket] = (route.buckets[bucket] ?? 0) + 1;
-    route.sumMs += exchange.durationMs;
-    this.#bytesIn += exchange.bytesIn;
-    this.#bytesOut += exchange.bytesOut;
-    if (this.#access === 'all' || (this.#access === 'refusals' && (code !== null || exchange.fault !== null)))
-      this.#note(exchange, code);
+    route.sumMs += durationMs;
+    const addedMs = Math.max(0, durationMs - upstreamMs(recorded));
+    const addedBucket = bucketOf(ADDED_BOUNDS_MS, addedMs);
+    route.added[addedBucket] = (route.added[addedBucket] ?? 0) + 1;
+    route.addedSumMs += addedMs;
   }
 
   lost(limit: 'quota' | 'budget', did: 'deny' | 'local' | 'allow'): void {
@@ -66,32 +83,6 @@ export class Meter {
     const known = this.#losses.get(key);
     if (known === undefined) this.#losses.set(key, { limit, did, count: 1 });
     else known.count++;
-  }
-
-  #note(exchange: Exchange, code: string | null): void {
-    if (this.#lines.length >= LINES_MAX[this.#access]) {
-      this.#skipped++;
-      return;
-    }
-    const { facts, decision } = exchange;
-    this.#lines.push({
-      time: this.#wallMs(),
-      traceId: facts?.traceId ?? '',
-      client: facts?.clientText ?? '',
-      method: facts?.method ?? '',
-      host: facts?.host ?? '',
-      path: facts?.path ?? '',
-      route: decision?.route?.name ?? null,
-      status: exchange.status,
-      code,
-      because: decision?.kind === 'answer' ? decision.because : null,
-      principal: decision?.kind === 'forward' ? decision.principal : null,
-      upstream: exchange.upstreamTarget,
-      durationMs: Math.round(exchange.durationMs * 1000) / 1000,
-      bytesIn: exchange.bytesIn,
-      bytesOut: exchange.bytesOut,
-      fault: exchange.fault,
-    });
   }
 
   /** Everything since the last call, or null if nothing happened. */
@@ -103,7 +94,13 @@ export class Meter {
       for (const [digit, count] of meter.forwarded.entries())
         if (count > 0) requests.push({ route, status: statusClass(digit), code: '', count });
       for (const [code, { status, count }] of meter.refused) requests.push({ route, status, code, count });
-      latencies.push({ route, buckets: [...meter.buckets], sumS: meter.sumMs / 1000 });
+      latencies.push({
+        route,
+        buckets: [...meter.buckets],
+        sumS: meter.sumMs / 1000,
+        added: [...meter.added],
+        addedSumS: meter.addedSumMs / 1000,
+      });
     }
     const report: WorkerReport = {
       requests,
@@ -111,13 +108,9 @@ export class Meter {
       losses: [...this.#losses.values()],
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      accessLines: this.#lines,
-      accessSkipped: this.#skipped,
     };
     this.#routes = new Map();
     this.#losses = new Map();
-    this.#lines = [];
-    this.#skipped = 0;
     this.#bytesIn = 0;
     this.#bytesOut = 0;
     return report;

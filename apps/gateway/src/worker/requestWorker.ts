@@ -1,14 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
 import { compilePlan, EMPTY_SETTINGS, type RealmConfig } from '@fluxgate/policy';
+import { TracePool } from '../http/trace.ts';
 import { createWire } from '../http/wire.ts';
 import { Listeners } from '../listeners/listeners.ts';
 import { TlsFiles } from '../listeners/tls-files.ts';
 import { monotonicClock } from '../memory/clock.ts';
-import { attachKeyIndex, attachLeases, attachRates, attachReplays } from '../memory/index.ts';
+import { keyIndexSlots } from '../memory/fill.ts';
+import { attachKeyIndex, attachLeases, attachRates, attachReplays, type KeyIndexHandles } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
 import { UsageBook } from '../pipeline/usageBook.ts';
 import type { PlanMessage, ToWorker } from '../sync/thread-messages.ts';
+import { Recorder } from '../telemetry/recorder.ts';
 import { ServicesLink } from '../tokens/servicesLink.ts';
 import { TokenDesk } from '../tokens/tokenDesk.ts';
 import type { FromWorkerThread, ToWorkerThread, WorkerData } from './messages.ts';
@@ -48,7 +51,16 @@ const PROXY_HEADER_MS = 3000;
 export async function runRequestWorker(data: WorkerData, main: MessagePort, world: World): Promise<void> {
   const tell = (message: FromWorkerThread): void => main.postMessage(message);
   const usage = new UsageBook();
-  const meter = new Meter(data.accessLog, world.nowMs);
+  const meter = new Meter();
+  const spanIds = new TracePool(world.random);
+  const recorder = new Recorder({
+    access: data.accessLog,
+    spans: data.spans,
+    spanId: () => spanIds.spanId(),
+    wallMs: world.nowMs,
+    send: (parcels) => tell({ t: 'parcels', parcels }),
+  });
+  let index: KeyIndexHandles | null = null;
   const link = new SyncLink(onSync, (run, ms) => world.after(ms, run));
   const services = new ServicesLink((keys) => tokens.setKeys(keys), world.after);
   const tokens: TokenDesk = new TokenDesk({
@@ -78,7 +90,11 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   const wire = createWire({
     decide: pipeline.decide,
     answerRefusal: pipeline.answerRefusal,
-    record: (exchange) => meter.record(exchange),
+    record: (exchange) => {
+      meter.record(exchange);
+      recorder.record(exchange);
+    },
+    traceRatio: data.traceRatio,
     plan: compilePlan(NOTHING),
     random: world.random,
     clock: world,
@@ -104,6 +120,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   function onSync(message: ToWorker): void {
     switch (message.t) {
       case 'index':
+        index = message.handles;
         pipeline.setIndex(attachKeyIndex(message.handles));
         break;
       case 'peppers':
@@ -147,11 +164,17 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     faults = 0;
     const counted = meter.take();
     if (counted !== null) tell({ t: 'report', report: counted });
+    const { clients, streams, targets } = wire.stats();
+    const indexSlots = index === null ? 0 : keyIndexSlots(index);
+    tell({ t: 'gauges', gauges: { connections: clients, streams, targets, indexSlots } });
+    recorder.flush();
+    recorder.newSecond();
   }
 
   main.on('message', (message: ToWorkerThread) => {
     if (message.t === 'sync') return link.attach(message.port);
     if (message.t === 'services') return services.attach(message.port);
+    if (message.t === 'parcels-taken') return recorder.confirm(message.lineChars, message.spanChars);
     if (message.t === 'reload') return listeners.refresh(true);
     listeners.close();
     wire

@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect, test } from '@jest/globals';
 import { facts } from '../pipeline/fakes.ts';
-import type { Decision } from '../seam.ts';
+import type { Decision, Recorded } from '../seam.ts';
 import type { FromWorker, ToWorker } from '../sync/thread-messages.ts';
 import { Backoff } from './backoff.ts';
 import { Meter } from './meter.ts';
@@ -16,7 +16,7 @@ const answer = (code: 'rate_limited'): Decision => ({
   code,
   because: 'over it',
 });
-const exchange = (decision: Decision | null, status: number, durationMs = 1) => ({
+const exchange = (decision: Decision | null, status: number, durationMs = 1): Recorded => ({
   facts: facts({ path: '/a', query: 'api_key=secret' }),
   decision,
   status,
@@ -33,7 +33,7 @@ const exchange = (decision: Decision | null, status: number, durationMs = 1) => 
 });
 
 test('the meter counts by route, status and code, and begins anew after each report', () => {
-  const meter = new Meter('refusals', () => 0);
+  const meter = new Meter();
   expect(meter.take()).toBeNull();
   meter.record(exchange(null, 200, 0.4));
   meter.record(exchange(null, 200, 3));
@@ -44,15 +44,29 @@ test('the meter counts by route, status and code, and begins anew after each rep
     { route: '-', status: '4xx', code: 'rate_limited', count: 1 },
   ]);
   expect(report?.latencies[0]?.buckets.slice(0, 4)).toEqual([1, 1, 0, 1]);
-  expect(report?.accessLines).toHaveLength(1);
+  expect(report?.latencies[0]?.added.at(-1)).toBe(0);
   expect(JSON.stringify(report)).not.toContain('secret');
   expect(meter.take()).toBeNull();
 });
 
-test('a flood of refusals costs a bounded number of lines, and the rest is counted', () => {
-  const meter = new Meter('refusals', () => 0);
-  for (let i = 0; i < 200; i++) meter.record(exchange(answer('rate_limited'), 429));
-  expect(meter.take()).toMatchObject({ accessSkipped: 150 });
+test('what the gateway added is the total without the time with the upstream', () => {
+  const meter = new Meter();
+  const timed = (over: Partial<Recorded>): Recorded => ({ ...exchange(null, 200, 10), startedMs: 100, ...over });
+  meter.record(timed({ handedMs: 100.2, firstByteMs: 109, upstreamEndMs: 109.9 }));
+  meter.record(timed({ handedMs: 101, fault: 'the upstream broke' }));
+  const [latency] = meter.take()!.latencies;
+  expect(latency!.sumS).toBeCloseTo(0.02);
+  expect(latency!.addedSumS).toBeCloseTo(0.0003 + 0.001);
+  expect(latency!.added.slice(0, 5)).toEqual([0, 0, 0, 1, 1]);
+});
+
+test('a stream that was open for hours, and what nobody could read, are counted but are no latency', () => {
+  const meter = new Meter();
+  meter.record(exchange(null, 101, 3_600_000));
+  meter.record({ ...exchange(answer('rate_limited'), 400, 0), facts: null, startedMs: 0 });
+  const report = meter.take();
+  expect(report?.requests.map((one) => one.count)).toEqual([1, 1]);
+  expect(report?.latencies[0]?.sumS).toBe(0);
 });
 
 async function linked(answerTo: (message: FromWorker) => ToWorker | null) {
