@@ -76,6 +76,8 @@ export interface Forward {
   readonly principal: string | null;
   /** Id of the key that was accepted; not secret. */
   readonly kid?: string | null;
+  /** When the credential behind an upgrade ends (wall clock, with its leeway): a stream does not outlive it. Absent: it has no end, or this is no upgrade. */
+  readonly credentialEndsMs?: number;
   /** The body of a signed request, to be held until its digest is known to be right. Absent: it streams. */
   readonly held?: BodyProof;
 }

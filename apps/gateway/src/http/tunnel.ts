@@ -68,6 +68,8 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   readonly #openedMs: number;
   readonly #idleMs: number;
   readonly #lifeMs: number;
+  /** It is the credential that ends first. */
+  readonly #credentialEnds: boolean;
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #condemned: { readonly code: number; readonly reason: string } | null = null;
@@ -85,7 +87,11 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     this.principal = exchange.forward.principal;
     const { websocket } = exchange.forward.route.spec;
     this.#idleMs = websocket?.idleMs ?? context.limits.tunnelIdleMs;
-    this.#lifeMs = websocket?.lifetimeMs ?? context.limits.tunnelLifeMs;
+    const lifeMs = websocket?.lifetimeMs ?? context.limits.tunnelLifeMs;
+    const endsMs = exchange.forward.credentialEndsMs ?? Number.POSITIVE_INFINITY;
+    const credentialLeftMs = Math.max(0, endsMs - exchange.facts.arrivedMs);
+    this.#credentialEnds = credentialLeftMs < lifeMs;
+    this.#lifeMs = Math.min(lifeMs, credentialLeftMs);
     upstream.deadline(0);
     this.#touch();
   }
@@ -162,7 +168,10 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   }
 
   onDeadline(): void {
-    this.end(this.#condemned?.reason ?? 'idle or lifetime limit');
+    const lived = this.#context.wheel.nowMs - this.#openedMs >= this.#lifeMs;
+    // RFC 6455 §7.4.1: 1008, a policy was violated. The client hears why, and may come again with a new one.
+    if (this.#condemned === null && this.#credentialEnds && lived) this.close(1008, 'the credential has ended');
+    else this.end(this.#condemned?.reason ?? 'idle or lifetime limit');
   }
 
   end(because: string): void {

@@ -144,6 +144,20 @@ test('a condemned stream whose frame never ends is cut within a second', async (
   expect(wire.wire.stats().streams).toBe(0);
 });
 
+test('a stream does not outlive the credential that opened it, however busy it is', async () => {
+  const state = acceptAll();
+  wire.decide = (facts) => wire.forward(facts, { credentialEndsMs: Date.now() + 600 });
+  const client = new RawClient(wire.port).send(hello());
+  await client.until((one) => one.text.endsWith('\r\n\r\n'));
+  const chatter = setInterval(() => state.socket?.write(Buffer.from('\x81\x01x', 'latin1')), 50);
+  const openedMs = Date.now();
+  await client.end(2500);
+  clearInterval(chatter);
+  expect(Date.now() - openedMs).toBeLessThan(2000);
+  expect(client.text.endsWith(closeFrame(1008, 'the credential has ended', null).toString('latin1'))).toBe(true);
+  expect(client.text).toContain('\x81\x01x');
+});
+
 test('frame ends are found in frames of every length form, cut anywhere', () => {
   const frames = [
     Buffer.from([0x81, 0x00]),

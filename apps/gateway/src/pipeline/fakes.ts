@@ -18,6 +18,7 @@ import {
 } from '@fluxgate/policy';
 import { keyDigest } from '@fluxgate/protocol/sync';
 import type { KeyIndexReader, KeyView, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
+import { attachReplays, createReplayMemory } from '../memory/replay-memory.ts';
 import type { ClientCert, Decision, Forward, RequestFacts } from '../seam.ts';
 import { createPipeline, type Pipeline } from './decide.ts';
 import { pepperRing } from './hmac.ts';
@@ -132,6 +133,7 @@ export interface Ask {
   client?: string;
   vpcEndpoint?: string;
   clientCert?: ClientCert;
+  upgrade?: string;
   headers?: readonly (readonly [string, string])[];
   hasBody?: boolean;
   /** As sent; from path and query unless given. */
@@ -159,7 +161,7 @@ export function facts(ask: Ask): RequestFacts {
     traceId: '0af7651916cd43dd8448eb211c80319c',
     parentSpan: '',
     traceFlags: '01',
-    upgrade: null,
+    upgrade: ask.upgrade ?? null,
     arrivedMs: NOW_MS,
     header: (name) => values(name)[0],
     headerCount: (name) => values(name).length,
@@ -214,6 +216,7 @@ export interface WorldOptions {
   keys?: readonly TestKey[];
   staleAfterMs?: number;
   peppers?: boolean;
+  replays?: boolean;
   plan?: boolean;
 }
 
@@ -242,6 +245,7 @@ export function world(options: WorldOptions = {}): World {
     leaseClient: leases,
     usage,
     now: () => clock.nowMs,
+    replays: options.replays === false ? null : attachReplays(createReplayMemory(new Uint8Array(16), 0, 16)),
     staleAfterMs: options.staleAfterMs ?? null,
     onLoss: (limit, did) => losses.push(`${limit} ${did}`),
   });
