@@ -40,6 +40,7 @@ export interface HouseOptions {
   /** postgres://… or left out for an embedded PGlite in the house's directory. */
   readonly databaseUrl?: string;
   readonly nodeEnv?: Readonly<Record<string, string>>;
+  readonly controlPlaneEnv?: Readonly<Record<string, string>>;
 }
 
 const isReady = (url: string) => async (): Promise<boolean> => {
@@ -66,6 +67,7 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
       FLUXGATE_ADMIN_PORT: String(adminPort),
       FLUXGATE_BOOTSTRAP_DIR: bootstrap,
       FLUXGATE_SECRETS_DIR: dir,
+      ...options.controlPlaneEnv,
     });
     await until('the control plane is ready', isReady(`${adminUrl}/readyz`), { deadlineMs: 40_000, said: running.output });
     return running;
