@@ -5,6 +5,7 @@ import { operations, problemStatus } from '@fluxgate/protocol/admin';
 import { configReference } from '@fluxgate/protocol/config';
 import { settings as controlPlane } from '../apps/control-plane/src/config.ts';
 import { settings as gateway } from '../apps/gateway/src/config.ts';
+import { LABEL_VALUES_MAX, METRICS, type MetricSpec, OTHER } from '../apps/gateway/src/telemetry/metricTable.ts';
 import { settings as standalone } from '../apps/standalone/src/config.ts';
 
 export interface Page {
@@ -77,6 +78,36 @@ ${table(['code', 'status', 'meaning', 'worth a retry'], rows)}
 `;
 }
 
+function metrics(): string {
+  const rows = Object.entries<MetricSpec>(METRICS).map(([name, { type, labels, help }]) => [
+    `\`${name}\``,
+    type,
+    labels.map((label) => `\`${label}\``).join(', '),
+    help,
+  ]);
+  return `${notice}# Metrics of a gateway node
+
+\`GET /metrics\` on the status port (\`FLUXGATE_STATUS_PORT\`), Prometheus text format. Workers report once a second; durations are measured by a monotonic clock in
+microseconds. Besides these there are the usual \`process_*\` and \`nodejs_*\` metrics of the process.
+
+At most ${LABEL_VALUES_MAX} routes and as many targets have a label value of their own; what comes later is counted under \`${OTHER}\`. No label holds anything that a
+client chose: routes, targets, issuers and listeners are names from the configuration, codes are those of [refusals.md](refusals.md).
+
+${table(['metric', 'type', 'labels', 'meaning'], rows)}
+
+## What to alert on
+
+\`\`\`text
+fluxgate_sync_staleness_seconds > 60                                                                    the node no longer hears from any control plane
+fluxgate_workers < fluxgate_workers_wanted                                                              a worker is down
+fluxgate_upstream_up == 0 or fluxgate_upstream_ejected > 0                                              a target is out
+sum(rate(fluxgate_requests_total{status="5xx"}[5m])) / sum(rate(fluxgate_requests_total[5m])) > 0.01    errors
+histogram_quantile(0.99, sum by (le) (rate(fluxgate_gateway_duration_seconds_bucket[5m]))) > 0.005      the gateway itself is slow
+rate(fluxgate_access_log_dropped_total[5m]) > 0 or rate(fluxgate_spans_dropped_total[5m]) > 0           telemetry is lost
+\`\`\`
+`;
+}
+
 function adminApi(): string {
   const rows = Object.values(operations).map((operation) => [
     `\`${operation.method} ${operation.path}\``,
@@ -105,6 +136,7 @@ export function pages(): Page[] {
     },
     { path: 'docs/environment.md', text: environment() },
     { path: 'docs/refusals.md', text: refusals() },
+    { path: 'docs/metrics.md', text: metrics() },
     { path: 'docs/admin-api.md', text: adminApi() },
   ];
 }
