@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
   type House,
+  home,
   sleep,
   startHouse,
+  startProcess,
   startTestIssuer,
   startUpstream,
   type TestIssuer,
@@ -177,6 +180,26 @@ test('ids out of thin air cost the issuer one request per cool-down and node', a
   expect(issuer.asked.length - before).toBeLessThanOrEqual(allowed);
   expect((await get('/orders', issuer.mint())).status).toBe(200);
 });
+
+test('fluxctl jwks tells what every node holds, and lets them fetch anew', async () => {
+  const fluxctl = async (...args: string[]): Promise<{ code: number | null; stdout: string; output: string }> => {
+    const cli = startProcess(
+      join(home, 'apps', 'fluxctl', 'bin', 'fluxctl.js'),
+      args,
+      { FLUXCTL_SERVER: house.adminUrl, FLUXCTL_TOKEN: house.admin.token, XDG_CONFIG_HOME: join(house.dir, 'config') },
+      { node: process.env['FLUXGATE_TEST_NODE'] ?? process.execPath },
+    );
+    const { code } = await cli.exited;
+    return { code, stdout: cli.stdout(), output: cli.output() };
+  };
+  const status = await fluxctl('jwks', 'status', '-o', 'wide');
+  expect([status.code, status.stdout.match(/node-[12]/g)?.length]).toEqual([0, 4]);
+  expect(status.stdout).toContain(issuer.published.at(-1)?.kid);
+  const before = issuer.asked.length;
+  const refreshed = await fluxctl('jwks', 'refresh', issuer.url);
+  expect([refreshed.code, issuer.asked.length - before]).toEqual([0, 2]);
+  expect(refreshed.output).toContain('2/2 nodes');
+}, 30_000);
 
 test('evict takes a key out of every node at once and keeps it out while it is still published', async () => {
   const token = issuer.mint();
