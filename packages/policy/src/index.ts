@@ -106,6 +106,7 @@ export type {
   Balance,
   ErrorResponse,
   Grant,
+  GrantSigning,
   HealthSpec,
   JwtSettings,
   KeyRecord,

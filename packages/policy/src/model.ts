@@ -194,9 +194,15 @@ export interface Grant {
   readonly quota: Quota | null;
   readonly requestBudget: number | null;
   readonly owner: string | null;
-  /** Ed25519 public key, 32 bytes as base64url: signed requests are checked with it. Absent: with the secret of the key version. */
-  readonly signingKey?: string | undefined;
+  /** How its requests are signed (RFC 9421). Absent: they are not, and a route that asks for signatures refuses the key. */
+  readonly signing?: GrantSigning | undefined;
 }
+
+export type GrantSigning =
+  /** With a secret that follows from pepper and digest of the key version, see `signingMessage`. */
+  | { readonly algorithm: 'hmac-sha256' }
+  /** `publicKey`: 32 bytes as base64url. Its private half never was here. */
+  | { readonly algorithm: 'ed25519'; readonly publicKey: string };
 
 /** Life of one key version. `retiring` still verifies until its `notAfter`. */
 export type KeyState = 'active' | 'retiring' | 'revoked' | 'suspended';

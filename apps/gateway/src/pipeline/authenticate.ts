@@ -131,11 +131,21 @@ export function remember(x: Exchange, room: KeyRoom, view: KeyView): RefusalOrPa
 }
 
 function judgeLife(x: Exchange, view: KeyView): RefusalOrPass {
-  if (view.state === REVOKED) return proven(x, 'key_revoked', 'revoked');
-  if (view.state === SUSPENDED) return proven(x, 'key_suspended', 'suspended');
-  if (view.notAfterS !== NEVER_S && x.nowMs >= view.notAfterS * 1000) return proven(x, 'key_expired', 'past its end');
-  return null;
+  const code = lifeOf(view, x.nowMs);
+  return code === null ? null : proven(x, code, ENDED[code]);
 }
+
+const ENDED = { key_revoked: 'revoked', key_suspended: 'suspended', key_expired: 'past its end' } as const;
+
+/** null: the key lives. */
+export function lifeOf(view: KeyView, nowMs: number): 'key_revoked' | 'key_suspended' | 'key_expired' | null {
+  if (view.state === REVOKED) return 'key_revoked';
+  if (view.state === SUSPENDED) return 'key_suspended';
+  return nowMs >= endOf(view) ? 'key_expired' : null;
+}
+
+/** When the key ends by itself, in milliseconds since 1970. */
+export const endOf = (view: KeyView): number => (view.notAfterS === NEVER_S ? Number.POSITIVE_INFINITY : view.notAfterS * 1000);
 
 /** After a wait (for a lease): the key may have been revoked meanwhile, and a revocation counts from the moment it is applied. */
 export function stillLives(x: Exchange, room: KeyRoom, nowMs: number): RefusalOrPass {

@@ -1,8 +1,9 @@
-import { missingScope } from '@fluxgate/policy';
+import { type Address, missingScope } from '@fluxgate/policy';
 import type { RateCounters } from '../memory/ports.ts';
 import type { TokenPort } from '../tokens/ports.ts';
 import { authenticate, type KeyRoom } from './authenticate.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
+import type { CompiledGrant } from './grants.ts';
 import { judgeToken } from './judgeToken.ts';
 import { takeRate } from './limit.ts';
 import type { Check, KeyCheck } from './program.ts';
@@ -147,20 +148,28 @@ function judgeKey(x: Exchange, check: KeyCheck, room: KeyRoom): RefusalOrPass {
     signature === null ? authenticate(x, room, queryParameter) : authenticateSigned(x, room, signature, queryParameter);
   const grant = x.grant;
   if (refusal !== null || grant === null) return refusal ?? 'validation_unavailable';
-  if (grant.cidrs !== null && !grant.cidrs.has(x.facts.client)) {
-    x.because = `${x.facts.clientText} is outside the networks of the key`;
-    return 'address_not_allowed';
+  const code = judgeGrant(grant, x.facts.client, x.route?.name ?? null, scopes);
+  if (code === null) {
+    x.accepted = true;
+    return null;
   }
-  if (grant.routes !== null && x.route !== null && !grant.routes.has(x.route.name)) {
-    x.because = `the key is not meant for route ${x.route.name}`;
-    return 'route_not_permitted';
+  if (code === 'address_not_allowed') x.because = `${x.facts.clientText} is outside the networks of the key`;
+  else if (code === 'route_not_permitted') x.because = `the key is not meant for route ${x.route?.name}`;
+  else {
+    x.missingScope = missingScope(scopes, grant.scopes);
+    x.because = `scope ${x.missingScope} is missing`;
   }
-  const missing = scopes.length === 0 ? null : missingScope(scopes, grant.scopes);
-  if (missing !== null) {
-    x.missingScope = missing;
-    x.because = `scope ${missing} is missing`;
-    return 'insufficient_scope';
-  }
-  x.accepted = true;
-  return null;
+  return code;
+}
+
+/** What a live key permits: the same rules for a new request and for one that lasts. */
+export function judgeGrant(
+  grant: CompiledGrant,
+  client: Address,
+  route: string | null,
+  scopes: readonly string[],
+): 'address_not_allowed' | 'route_not_permitted' | 'insufficient_scope' | null {
+  if (grant.cidrs !== null && !grant.cidrs.has(client)) return 'address_not_allowed';
+  if (grant.routes !== null && route !== null && !grant.routes.has(route)) return 'route_not_permitted';
+  return scopes.length > 0 && missingScope(scopes, grant.scopes) !== null ? 'insufficient_scope' : null;
 }

@@ -21,6 +21,8 @@ export type Possession = 'unasked' | 'absent' | 'proven' | 'impossible';
 
 /** A token that passed the check it was asked for. */
 export interface AcceptedToken {
+  readonly typ: string | null;
+  readonly alg: string;
   readonly claims: JsonObject;
   /** `sub`; empty: the token has none. */
   readonly subject: string;

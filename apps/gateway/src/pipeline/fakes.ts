@@ -65,6 +65,8 @@ export class FakeIndex implements KeyIndexReader {
   readonly asked: string[] = [];
   readonly keys = new Map<string, TestKey>();
   readonly grants = new Map<number, string>();
+  /** To be moved by a test that changes a key. */
+  changes = 0;
   get size(): number {
     return this.keys.size;
   }

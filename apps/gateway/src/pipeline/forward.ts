@@ -32,20 +32,8 @@ export function forward(x: Exchange, programs: Programs): Forward {
     principal: principalOf(x),
     ...(x.digests === null || !x.accepted ? {} : { held: bodyProof(route, x.digests) }),
     kid: x.accepted ? x.kid : null,
-    ...(facts.upgrade === null ? {} : credentialEnd(x)),
+    bearer: x.token,
   };
-}
-
-const NEVER_S = 0xffffffff;
-
-/** The earliest end of what let the request in. */
-function credentialEnd(x: Exchange): Pick<Forward, 'credentialEndsMs'> {
-  const exp = x.token?.claims['exp'];
-  const tokenMs =
-    typeof exp === 'number' && x.token !== null ? exp * 1000 + x.token.check.rules.clockSkewMs : Number.POSITIVE_INFINITY;
-  const keyMs = x.accepted && x.notAfterS !== NEVER_S ? x.notAfterS * 1000 : Number.POSITIVE_INFINITY;
-  const credentialEndsMs = Math.min(tokenMs, keyMs);
-  return Number.isFinite(credentialEndsMs) ? { credentialEndsMs } : {};
 }
 
 const drops = new WeakMap<Exchange['plan'], { readonly key: readonly string[]; readonly keyAndReferer: readonly string[] }>();

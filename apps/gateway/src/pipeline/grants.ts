@@ -22,8 +22,8 @@ export interface CompiledGrant {
   readonly quota: CompiledQuota | null;
   readonly requestBudget: number | null;
   readonly ownerHeader: string | null;
-  /** null: signed requests are checked with the secret of the key version. */
-  readonly signingKey: KeyObject | null;
+  /** What signatures of its requests are checked with: its public key, or the secret of the key version. null: it signs nothing. */
+  readonly signing: KeyObject | 'hmac-sha256' | null;
 }
 
 /** A calendar quota with the window it is in; `windowAt` moves it on. */
@@ -94,8 +94,8 @@ export function compileGrant(json: string, plan: Plan): CompiledGrant | null {
   if (!Array.isArray(grant.scopes)) return null;
   // A list that cannot be read in full is no list: the key is refused, not let in from anywhere.
   if (grant.cidrs !== null && (!Array.isArray(grant.cidrs) || grant.cidrs.some((text) => parseCidr(text) === null))) return null;
-  const signingKey = grant.signingKey === undefined ? null : publicKey(grant.signingKey);
-  if (signingKey === undefined) return null;
+  const signing = signingOf(grant.signing);
+  if (signing === undefined) return null;
   return {
     scopes: grant.scopes,
     scopesHeader: headerValue(grant.scopes.join(' ')),
@@ -105,13 +105,17 @@ export function compileGrant(json: string, plan: Plan): CompiledGrant | null {
     quota: grant.quota === null ? null : { spec: grant.quota, windowId: '', endsAtMs: 0 },
     requestBudget: grant.requestBudget,
     ownerHeader: grant.owner === null ? null : headerValue(grant.owner),
-    signingKey,
+    signing,
   };
 }
 
-function publicKey(x: string): KeyObject | undefined {
+/** undefined: it cannot be understood, so the whole grant cannot. */
+function signingOf(signing: Grant['signing']): CompiledGrant['signing'] | undefined {
+  if (signing === undefined) return null;
+  if (signing.algorithm === 'hmac-sha256') return 'hmac-sha256';
+  if (signing.algorithm !== 'ed25519') return undefined;
   try {
-    return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } });
+    return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: signing.publicKey } });
   } catch {
     return undefined;
   }

@@ -43,7 +43,7 @@ export function judgeToken(x: Exchange, check: TokenCheck, tokens: TokenPort | n
     return 'insufficient_scope';
   }
   const { sub } = token.claims;
-  x.token = { claims: token.claims, subject: typeof sub === 'string' ? sub : '', scopes, check };
+  x.token = { typ: token.typ, alg: token.alg, claims: token.claims, subject: typeof sub === 'string' ? sub : '', scopes, check };
   return null;
 }
 

@@ -70,7 +70,8 @@ function sign(key: TestKey, ask: Ask = {}, over: Over = {}): Ask {
   };
 }
 
-const world1 = (over: Parameters<typeof world>[0] = {}) => world({ routes: ROUTES, keys: [KEY], ...over });
+const world1 = (over: Parameters<typeof world>[0] = {}) =>
+  world({ routes: ROUTES, keys: [KEY], grant: { signing: { algorithm: 'hmac-sha256' } }, ...over });
 
 test('a signed request needs no key beside it, and its upstream is told whose it is', () => {
   const w = world1();
@@ -233,15 +234,18 @@ test('only the owner of a key learns what became of it', () => {
 
 test('a registered public key is the only thing its credential signs with', () => {
   const pair = generateKeyPairSync('ed25519');
-  const { x } = pair.publicKey.export({ format: 'jwk' });
-  const w = world1({ grant: { signingKey: x } });
+  const { x = '' } = pair.publicKey.export({ format: 'jwk' });
+  const w = world1({ grant: { signing: { algorithm: 'ed25519', publicKey: x } } });
   const signer = (base: Buffer): Buffer => signWith(null, base, pair.privateKey);
   expect(seen(w.ask(null, sign(KEY, {}, { algorithm: 'ed25519', signer })))).toBe('forward');
   expect(seen(w.ask(null, sign(KEY)))).toBe('401 signature_invalid');
   const another = generateKeyPairSync('ed25519').privateKey;
   const forged = sign(KEY, {}, { algorithm: 'ed25519', signer: (base) => signWith(null, base, another) });
   expect(seen(w.ask(null, forged))).toBe('401 signature_invalid');
-  expect(seen(world1({ grant: { signingKey: 'short' } }).ask(null, sign(KEY)))).toBe('503 validation_unavailable');
+  expect(seen(world1({ grant: { signing: { algorithm: 'ed25519', publicKey: 'short' } } }).ask(null, sign(KEY)))).toBe(
+    '503 validation_unavailable',
+  );
+  expect(seen(world1({ grant: {} }).ask(null, sign(KEY)))).toBe('401 signature_invalid');
 });
 
 test('scopes, networks and rates hold for signed requests as for others', () => {

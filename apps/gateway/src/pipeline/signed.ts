@@ -14,6 +14,7 @@ import {
 import type { BodyProof, RequestFacts } from '../seam.ts';
 import { doubled, type KeyRoom, lookUp, remember, shownKey, stalled } from './authenticate.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
+import type { CompiledGrant } from './grants.ts';
 import type { KeyMac } from './hmac.ts';
 
 const NO_DIGEST = new Uint8Array(16);
@@ -76,12 +77,12 @@ function examine(x: Exchange, room: KeyRoom, spec: SignatureSpec, queryParameter
         : `grant ${view.grant} is not in the state of this node`;
     return 'validation_unavailable';
   }
-  // Who has registered a public key signs with its private half and with nothing else.
-  const isGood =
-    grant.signingKey === null
-      ? isHmac(read, mac, room.realm, view.digest)
-      : read.algorithm === 'ed25519' && verify(null, Buffer.from(read.base, 'latin1'), grant.signingKey, read.signature);
-  if (!isGood) return told(x, 'signature_invalid', 'the signature is not that of the key');
+  if (!isSignedBy(read, grant.signing, mac, room.realm, view.digest))
+    return told(
+      x,
+      'signature_invalid',
+      grant.signing === null ? 'the key is not one that signs' : 'the signature is not that of the key',
+    );
 
   const shown = shownKey(x, settings, queryParameter);
   if ('refusal' in shown) return shown.refusal;
@@ -116,6 +117,19 @@ function takeNonce(x: Exchange, room: KeyRoom, read: ReadSignature): RefusalOrPa
     case 'stalled':
       return told(x, 'validation_unavailable', 'the memory of nonces is held by a thread that is gone');
   }
+}
+
+/** The credential says what it signs with; the request only has to say the same. */
+function isSignedBy(
+  read: ReadSignature,
+  signing: CompiledGrant['signing'],
+  mac: KeyMac,
+  realm: string,
+  digest: Uint8Array,
+): boolean {
+  if (signing === 'hmac-sha256') return isHmac(read, mac, realm, digest);
+  if (signing === null || read.algorithm !== 'ed25519') return false;
+  return verify(null, Buffer.from(read.base, 'latin1'), signing, read.signature);
 }
 
 function isHmac(read: ReadSignature, mac: KeyMac, realm: string, digest: Uint8Array): boolean {

@@ -341,10 +341,3 @@ test('rates and tiers count a token by its issuer and subject', () => {
   expect(new Set(counters.taken.map((one) => one.subject))).toEqual(new Set([`t:${ISSUER} user-1`, `t:${ISSUER} user-2`]));
   expect(forwarded(g.ask(mint({ sub: undefined }))).set).toEqual(['X-FluxGate-Scopes', 'orders:read']);
 });
-
-test('an upgrade is told when its credential ends: exp and the leeway', () => {
-  const g = gateway([jwt()]);
-  const token = mint({ exp: NOW_S + 300 });
-  expect(forwarded(g.ask(token)).credentialEndsMs).toBeUndefined();
-  expect(forwarded(g.ask(token, { upgrade: 'websocket' })).credentialEndsMs).toBe((NOW_S + 360) * 1000);
-});

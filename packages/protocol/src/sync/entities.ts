@@ -213,9 +213,11 @@ export const GrantEntity: z.ZodType<Grant> = z
       .nullable(),
     requestBudget: z.number().int().min(0).nullable(),
     owner: z.string().nullable(),
-    signingKey: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{43}$/)
+    signing: z
+      .discriminatedUnion('algorithm', [
+        z.object({ algorithm: z.literal('hmac-sha256') }).strict(),
+        z.object({ algorithm: z.literal('ed25519'), publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }).strict(),
+      ])
       .optional(),
   })
   .strict();
