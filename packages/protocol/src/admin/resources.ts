@@ -115,6 +115,17 @@ export const Key = z
   .meta({ id: 'Key', description: 'A credential: one lineage with at most two live versions' });
 export type Key = z.infer<typeof Key>;
 
+/** How a key signs requests on routes with `signature: required` (RFC 9421). */
+export const KeySigning = z
+  .discriminatedUnion('algorithm', [
+    /** `secret` of the answer is the signing secret, in place of a key. */
+    z.object({ algorithm: z.literal('hmac-sha256') }).strict(),
+    /** 32 bytes, base64url: `x` of the JWK. */
+    z.object({ algorithm: z.literal('ed25519'), publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }).strict(),
+  ])
+  .meta({ id: 'KeySigning' });
+export type KeySigning = z.infer<typeof KeySigning>;
+
 export const GenerateKey = z
   .object({
     name,
@@ -130,6 +141,7 @@ export const GenerateKey = z
     expiresInMs: z.number().int().min(1000).optional(),
     expiresAt: time.optional(),
     rotation: RotationPolicy.nullable().default(null),
+    signing: KeySigning.nullable().default(null),
   })
   .strict()
   .meta({ id: 'GenerateKey' });
