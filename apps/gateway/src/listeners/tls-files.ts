@@ -24,13 +24,15 @@ export class TlsFiles {
     }
   }
 
-  /** Changes when the file does; empty: it is not there. Symbolic links are followed, as Kubernetes swaps secrets behind one. */
+  /**
+   * Changes when the file does; empty: it is not there. Symbolic links are followed, as Kubernetes swaps secrets behind one. One cheap
+   * call, because it is made every few seconds between requests; whether the file may be read at all is asked by `read`.
+   */
   stamp(reference: string): string {
-    const path = this.#pathOf(reference);
-    if (typeof path !== 'string') return '';
+    const name = reference.replace(/^file:/, '');
     try {
-      const { ino, size, mtimeMs } = statSync(path);
-      return `${path} ${ino} ${size} ${mtimeMs}`;
+      const { dev, ino, size, mtimeMs } = statSync(isAbsolute(name) ? name : join(this.#dir, name));
+      return `${dev} ${ino} ${size} ${mtimeMs}`;
     } catch {
       return '';
     }
