@@ -14,6 +14,7 @@ export function canonicalGrant(grant: Grant): Grant {
     quota: grant.quota === null ? null : { limit: grant.quota.limit, window: grant.quota.window, zone: grant.quota.zone },
     requestBudget: grant.requestBudget,
     owner: grant.owner,
+    ...(grant.signing === undefined ? {} : { signing: grant.signing }),
   };
 }
 

@@ -9,6 +9,7 @@ import { keyNotFound, keyRecord, type Lineage, lockLineage, readLineage, version
 import { mintKey } from './mint.ts';
 import { pepperFor } from './pepper.ts';
 import { rotationView } from './rotation-view.ts';
+import { signingOf } from './signing.ts';
 import { dueAtMs, expiryOf, type Terms, termsOf } from './terms.ts';
 import { saveVersions, settle, versionProblem } from './versions.ts';
 import { auditView, keyView } from './view.ts';
@@ -57,12 +58,14 @@ export async function rotateKey(
   const { realm, nowMs } = order;
   const context = await readKeyContext(services.db.prisma, realm);
   const terms = termsOf(context.settings.apiKey);
-  if ((await readLineage(services.db.prisma, realm, order.key)) === null) return keyNotFound(order.key);
+  const found = await readLineage(services.db.prisma, realm, order.key);
+  if (found === null) return keyNotFound(order.key);
+  const signing = await signingOf(services.db.prisma, realm, found.row.grantNumber);
   const asked = order.lifetimeMs === null ? null : expiryOf(terms, nowMs, order.lifetimeMs);
   if (isProblem(asked)) return asked;
   const pepper = await pepperFor(services, realm, context.settings.apiKey);
   if (isProblem(pepper)) return pepper;
-  const minted = mintKey(services.door, realm, pepper);
+  const minted = mintKey(services.door, realm, pepper, signing);
   const rotationId = newId(services.door, 'rot');
 
   const done = await write<RotatedBody>(async (tx) => {

@@ -6,6 +6,7 @@ import { internGrant } from '../keys/grants.ts';
 import { keyRecord, type Lineage, readLineage, versionsOf } from '../keys/lineage.ts';
 import { mintKey } from '../keys/mint.ts';
 import { pepperFor } from '../keys/pepper.ts';
+import { signingErrors } from '../keys/signing.ts';
 import { dueAtMs, expiryOf, termsOf, wishErrors } from '../keys/terms.ts';
 import { auditView, keyView } from '../keys/view.ts';
 import { type FieldError, invalid, isProblem, problem } from '../problem.ts';
@@ -20,6 +21,7 @@ export const keysGenerate: Handler<'keysGenerate'> = async (call, services) => {
   const errors: FieldError[] = wishErrors(body, terms, await knownRoutes(services.db.prisma, realm, body.routes ?? []));
   if (/^key_[0-9A-Za-z]{12}$/.test(body.name))
     errors.push({ field: 'name', message: 'names of this shape are taken for ids', hint: 'choose another name' });
+  errors.push(...signingErrors(body.signing));
   if (body.expiresAt !== undefined && body.expiresInMs !== undefined)
     errors.push({ field: 'expiresAt', message: 'give expiresAt or expiresInMs, not both', hint: null });
   if (errors.length > 0) return invalid(errors);
@@ -31,7 +33,7 @@ export const keysGenerate: Handler<'keysGenerate'> = async (call, services) => {
   const pepper = await pepperFor(services, realm, context.settings.apiKey);
   if (isProblem(pepper)) return pepper;
 
-  const minted = mintKey(services.door, realm, pepper);
+  const minted = mintKey(services.door, realm, pepper, body.signing ?? undefined);
   const id = newId(services.door, 'key');
   const requestBudget = body.requestBudget === undefined ? terms.maxRequests : body.requestBudget;
   const grant: Grant = {
@@ -41,6 +43,7 @@ export const keysGenerate: Handler<'keysGenerate'> = async (call, services) => {
     quota: body.quota as Quota | null,
     requestBudget,
     owner: body.owner,
+    ...(body.signing === null ? {} : { signing: body.signing }),
   };
   const dueMs = dueAtMs(body.rotation?.everyMs ?? null, nowMs, expiry.notAfterMs);
   const now = new Date(nowMs);

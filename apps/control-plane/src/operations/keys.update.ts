@@ -5,6 +5,7 @@ import { Prisma, type Tx } from '@fluxgate/stores/postgres';
 import { deliveryProblem } from '../keys/delivery.ts';
 import { internGrant } from '../keys/grants.ts';
 import { type CredentialRow, keyRecord, type Lineage, lockLineage, readLineage, versionsOf } from '../keys/lineage.ts';
+import { signingOf } from '../keys/signing.ts';
 import { dueAtMs, termsOf, wishErrors } from '../keys/terms.ts';
 import { saveVersions, settle, versionProblem } from '../keys/versions.ts';
 import { auditView, keyView } from '../keys/view.ts';
@@ -14,7 +15,7 @@ import type { Handler } from './call.ts';
 
 type Patch = ParsedBodyOf<'keysUpdate'>;
 
-function grantAfter(row: CredentialRow, patch: Patch): Grant {
+function grantAfter(row: CredentialRow, patch: Patch, signing: Grant['signing']): Grant {
   return {
     scopes: patch.scopes ?? row.scopes,
     routes: patch.routes === undefined ? (row.routesSet ? row.routes : null) : patch.routes,
@@ -23,6 +24,7 @@ function grantAfter(row: CredentialRow, patch: Patch): Grant {
     requestBudget:
       patch.requestBudget === undefined ? (row.requestBudget === null ? null : Number(row.requestBudget)) : patch.requestBudget,
     owner: patch.owner === undefined ? row.owner : patch.owner,
+    ...(signing === undefined ? {} : { signing }),
   };
 }
 
@@ -44,7 +46,7 @@ export const keysUpdate: Handler<'keysUpdate'> = async (call, services) => {
     if (isProblem(lineage)) return lineage;
     await settle(tx, lineage, nowMs);
     const before = keyView(lineage, context.tiers, nowMs);
-    const grant = grantAfter(lineage.row, body);
+    const grant = grantAfter(lineage.row, body, await signingOf(tx, realm, lineage.row.grantNumber));
     const interned = await internGrant(tx, realm, grant);
     const rotation = body.rotation === undefined ? (lineage.row.rotation as RotationPolicy | null) : body.rotation;
     await saveCredential(tx, lineage, body, grant, interned.number, rotation, nowMs);
