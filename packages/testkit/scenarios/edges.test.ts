@@ -222,6 +222,7 @@ else
     // A new certificate while requests run: it is served, and no request is lost.
     const next = makeCertificate(dir, 'next', ['renewed.test']);
     const load = keepAsking(ports.secure);
+    cleanup.push(async () => void (await load.stop())); // also when something below fails
     await sleep(700);
     copyFileSync(next.keyFile, join(dir, 'one.key'));
     copyFileSync(next.certFile, join(dir, 'one.pem'));
