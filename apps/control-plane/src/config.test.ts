@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { readConfig, settingsReference } from './config.ts';
 
 const noFile = (): string => {
@@ -14,6 +14,8 @@ test('the least that is needed gives a frozen configuration with safe defaults',
     config: {
       databaseUrl: 'pglite:/tmp/x',
       kekFile: '/tmp/kek',
+      kekRef: null,
+      vault: null,
       adminHost: '127.0.0.1',
       adminPort: 8081,
       tls: null,
@@ -83,4 +85,44 @@ test('the table in README.md is the one that the program reads by', () => {
   const plain = (text: string): string => text.replace(/-{3,}/g, '---').replace(/ *\| */g, '|');
   const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
   expect(plain(readme)).toContain(plain(settingsReference()));
+});
+
+describe('Vault', () => {
+  const vault = { DATABASE_URL: 'pglite:/tmp/x', VAULT_ADDR: 'https://vault.example.com:8200' };
+  const problemsOf = (env: Record<string, string>) => {
+    const read = readConfig(env, noFile);
+    return 'problems' in read ? read.problems.map(({ name }) => name) : [];
+  };
+
+  test('each way to log in, and a key-encryption key from Vault', () => {
+    const kek = { FLUXGATE_KEK_REF: 'vault:secret/data/fluxgate#kek' };
+    const role = { FLUXGATE_VAULT_ROLE_ID: 'r', FLUXGATE_VAULT_SECRET_ID_FILE: '/s' };
+    expect(readConfig({ ...vault, ...kek, ...role, FLUXGATE_VAULT_TRANSIT_KEY: 'fluxgate' }, noFile)).toMatchObject({
+      config: {
+        kekFile: null,
+        kekRef: 'vault:secret/data/fluxgate#kek',
+        vault: { login: { method: 'approle', mount: 'approle', roleId: 'r', secretIdFile: '/s' }, transitKey: 'fluxgate' },
+      },
+    });
+    expect(readConfig({ ...vault, ...kek, FLUXGATE_VAULT_K8S_ROLE: 'k' }, noFile)).toMatchObject({
+      config: { vault: { login: { method: 'kubernetes', tokenFile: expect.stringContaining('serviceaccount') } } },
+    });
+    const token = readConfig({ ...vault, ...kek, VAULT_TOKEN: 'hvs.hidden' }, noFile);
+    expect(token).toMatchObject({ config: { vault: { login: { method: 'token' } } } });
+    expect(JSON.stringify(token)).not.toContain('hvs.hidden');
+  });
+
+  test('no login, two logins, half a login, a clear line to another machine, two key-encryption keys: all refused', () => {
+    expect(problemsOf({ ...vault, ...good })).toEqual(['VAULT_ADDR']);
+    expect(problemsOf({ ...vault, ...good, VAULT_TOKEN: 'a', FLUXGATE_VAULT_K8S_ROLE: 'b' })).toEqual(['VAULT_ADDR']);
+    expect(problemsOf({ ...vault, ...good, FLUXGATE_VAULT_ROLE_ID: 'a' })).toEqual(['FLUXGATE_VAULT_SECRET_ID_FILE']);
+    expect(problemsOf({ ...good, VAULT_ADDR: 'http://vault.example.com', VAULT_TOKEN: 'a' })).toEqual(['VAULT_ADDR']);
+    expect(problemsOf({ ...good, FLUXGATE_KEK_REF: 'vault:secret/data/fluxgate#kek' })).toEqual([
+      'FLUXGATE_KEK_REF',
+      'FLUXGATE_KEK_REF',
+    ]);
+    expect(problemsOf({ ...good, FLUXGATE_VAULT_TRANSIT_KEY: 'fluxgate' })).toEqual(['FLUXGATE_VAULT_TRANSIT_KEY']);
+    // Left over from other work of this shell.
+    expect(readConfig({ ...good, VAULT_TOKEN: 'a' }, noFile)).toMatchObject({ config: { vault: null } });
+  });
 });

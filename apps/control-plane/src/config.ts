@@ -1,10 +1,15 @@
 import { parse as parseYaml } from 'yaml';
 import { type IssuerConfig, issuerConfig, issuerUrl, jwksCache, rotateEvery, signingAlgorithm } from './config.issuer.ts';
+import { type VaultConfig, vaultConfig, vaultSettings } from './config.vault.ts';
 
 /** Everything `fluxgate-control-plane` is told at start. Frozen; read in main.ts and handed down. */
 export interface Config {
   readonly databaseUrl: string;
-  readonly kekFile: string;
+  /** One of the two is set. */
+  readonly kekFile: string | null;
+  /** `vault:path#field`. */
+  readonly kekRef: string | null;
+  readonly vault: VaultConfig | null;
   readonly adminHost: string;
   readonly adminPort: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
@@ -80,9 +85,10 @@ export const settings = {
     yaml: 'kek_file',
     purpose: 'File with the key-encryption key, 32 bytes as base64; the same on every replica, readable by this user only',
     fallback: null,
-    required: true,
+    required: false,
     read: any,
   },
+  ...vaultSettings,
   FLUXGATE_ADMIN_HOST: {
     yaml: 'admin_host',
     purpose: 'Address of the admin API and of the sync endpoint; anything but loopback needs TLS',
@@ -246,12 +252,24 @@ export function readConfig(
     });
   }
   const database = get('DATABASE_URL');
-  const kekFile = get('FLUXGATE_KEK_FILE');
-  if (problems.length > 0 || database === null || kekFile === null) return { problems };
+  const [kekFile, kekRef] = [get('FLUXGATE_KEK_FILE'), get('FLUXGATE_KEK_REF')];
+  if (kekFile === null && kekRef === null)
+    problems.push({
+      name: 'FLUXGATE_KEK_FILE',
+      why: 'it is not set',
+      remedy: `${settings.FLUXGATE_KEK_FILE.purpose}; or set FLUXGATE_KEK_REF and read it from Vault`,
+    });
+  if (kekFile !== null && kekRef !== null)
+    problems.push({ name: 'FLUXGATE_KEK_REF', why: 'FLUXGATE_KEK_FILE is set too', remedy: 'keep one of the two' });
+  const { vault, problems: vaultProblems } = vaultConfig(get);
+  problems.push(...vaultProblems);
+  if (problems.length > 0 || database === null) return { problems };
   return {
     config: Object.freeze({
       databaseUrl: database,
       kekFile,
+      kekRef,
+      vault,
       adminHost: host.replace(/^\[(.*)\]$/, '$1'),
       adminPort: Number(get('FLUXGATE_ADMIN_PORT')),
       tls: certFile === null || keyFile === null ? null : { certFile, keyFile },

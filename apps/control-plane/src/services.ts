@@ -7,6 +7,7 @@ import type { Door } from './door.ts';
 import type { Metrics } from './http/metrics.ts';
 import type { Issuer } from './issuer/issuer.ts';
 import type { Log } from './log.ts';
+import type { SecretsMonitor } from './secrets/monitor.ts';
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
@@ -16,6 +17,13 @@ export interface CommandAnswer {
   readonly body: unknown;
 }
 
+export interface SecretsSpread {
+  readonly nodes: number;
+  readonly reached: number;
+  /** By name. */
+  readonly pending: readonly string[];
+}
+
 /** What operations ask of the sync hub. */
 export interface Nodes {
   /** Tells connected nodes that the realm has a new revision. */
@@ -23,6 +31,10 @@ export interface Nodes {
   /** Which live nodes decide by the revision, once all do or the timeout has passed. */
   convergence(realm: string, revision: number, timeoutMs: number): Promise<Convergence>;
   list(realm: string): Promise<Node[]>;
+  /** Reads the pepper ring again and hands it to the nodes that lack it. */
+  pushSecrets(realm: string): Promise<void>;
+  /** Which live nodes, at any replica, verify with the secrets of this generation. */
+  secretsSpread(realm: string, generation: string): Promise<SecretsSpread>;
   /**
    * Asks the nodes connected to this replica something that is no state; by name, what each answered. A node that leaves, or does not answer in
    * time, is an answer too. `nodes`: only these.
@@ -43,6 +55,7 @@ export interface Services {
   readonly db: Database;
   /** The secret store of one realm. */
   readonly secretsOf: (realm: string) => SecretStore;
+  readonly secretsMonitor: SecretsMonitor;
   readonly nodes: Nodes;
   /** What references to secrets may reach. */
   readonly prefixes: SecretPrefixes;

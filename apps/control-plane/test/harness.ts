@@ -8,6 +8,7 @@ import { type Convergence, endpoints, type Node, openApiDocument, type Problem, 
 import { defaultPrefixes } from '@fluxgate/stores/secrets';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import pg from 'pg';
+import type { VaultConfig } from '../src/config.vault.ts';
 import type { Door } from '../src/door.ts';
 import { createApp } from '../src/http/app.ts';
 import { createFailureLimit } from '../src/http/failures.ts';
@@ -16,7 +17,8 @@ import { createTokenUse } from '../src/http/token-use.ts';
 import { createIssuer, localSigners } from '../src/issuer/issuer.ts';
 import { createLog } from '../src/log.ts';
 import { handlers } from '../src/operations/index.ts';
-import type { Nodes, Services } from '../src/services.ts';
+import { createSecretsMonitor } from '../src/secrets/monitor.ts';
+import type { Nodes, SecretsSpread, Services } from '../src/services.ts';
 import { createToken } from '../src/start/admin-create.ts';
 import { type Opened, open, openRealm } from '../src/start/open.ts';
 
@@ -48,6 +50,8 @@ export interface FakeNodes extends Nodes {
   readonly asked: { realm: string; revision: number; timeoutMs: number }[];
   answer: (revision: number) => Partial<Convergence>;
   listed: Node[];
+  readonly pushed: string[];
+  spread: SecretsSpread;
   commanded: (name: string, args: object) => Record<string, { ok: boolean; body: unknown }>;
 }
 
@@ -57,11 +61,15 @@ function fakeNodes(): FakeNodes {
     cutOff: [],
     asked: [],
     listed: [],
+    pushed: [],
+    spread: { nodes: 1, reached: 1, pending: [] },
     answer: () => ({}),
     commanded: () => ({}),
     wake: (realm) => void fake.woken.push(realm),
     disconnect: (kid) => void fake.cutOff.push(kid),
     list: async () => fake.listed,
+    pushSecrets: async (realm) => void fake.pushed.push(realm),
+    secretsSpread: async () => fake.spread,
     command: async (_realm, name, args) => new Map(Object.entries(fake.commanded(name, args))),
     convergence: async (realm, revision, timeoutMs) => {
       fake.asked.push({ realm, revision, timeoutMs });
@@ -259,7 +267,7 @@ async function databaseFor(engine: EngineName, dir: string): Promise<{ url: stri
 }
 
 /** The whole admin API in this process: real database, real HTTP, no nodes. */
-export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> {
+export async function startPlane(engine: EngineName = 'pglite', vault: VaultConfig | null = null): Promise<Plane> {
   const dir = mkdtempSync(join(tmpdir(), 'fluxgate-control-plane-'));
   const kekFile = join(dir, 'kek');
   writeFileSync(kekFile, randomBytes(32).toString('base64'), { mode: 0o600 });
@@ -267,12 +275,15 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
   const door = testDoor();
   const nodes = fakeNodes();
   const logLines: string[] = [];
-  const opened = await open({ databaseUrl: database.url, kekFile }, door, () => undefined);
+  const opened = await open({ databaseUrl: database.url, kekFile, vault }, door, () => undefined);
   let issuerUrl: string | null = null;
   const issuerSettings = { algorithm: 'ES256', rotateEveryMs: 30 * 86_400_000, jwksCacheMs: 300_000 } as const;
   const issuer = createIssuer(opened.db, door, issuerSettings, [localSigners(opened.db, opened.kek, door)], () => issuerUrl);
+  const log = createLog('debug', (line) => void logLines.push(line), door.nowMs);
+  const metrics = createMetrics('0.0.0-test', () => 0);
   const services: Services = {
     db: opened.db,
+    secretsMonitor: createSecretsMonitor(opened.secretsOf('live'), opened.vault, log, metrics.secretStore),
     secretsOf: opened.secretsOf,
     prefixes: defaultPrefixes(null),
     env: {},
@@ -280,8 +291,8 @@ export async function startPlane(engine: EngineName = 'pglite'): Promise<Plane> 
     tokenDigest: opened.tokenDigest,
     issuer,
     door,
-    log: createLog('debug', (line) => void logLines.push(line), door.nowMs),
-    metrics: createMetrics('0.0.0-test', () => 0),
+    log,
+    metrics,
     version: '0.0.0-test',
   };
   const failures = createFailureLimit();

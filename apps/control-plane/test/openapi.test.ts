@@ -55,6 +55,8 @@ test('every operation gives an answer of its own kind that the document allows',
   await tenant.post('/v1/keys/k/revoke', { reason: 'done' });
   await tenant.put('/v1/secrets', { path: 'secret/data/x', field: 'y', value: 'z' });
   await tenant.get('/v1/secrets');
+  await tenant.get('/v1/secrets/status');
+  await tenant.post('/v1/secrets/rotate-pepper', {});
   await tenant.get('/v1/nodes');
   const node = (await tenant.post<IssuedToken>('/v1/nodes/tokens', { name: 'n' })).body.view.kid;
   await tenant.get('/v1/nodes/tokens');

@@ -51,7 +51,9 @@ import { get as routesGet } from './commands/routes/get.ts';
 import { list as routesList } from './commands/routes/list.ts';
 import { test as routesTest } from './commands/routes/test.ts';
 import { list as secretsList } from './commands/secrets/list.ts';
+import { rotatePepper as secretsRotatePepper } from './commands/secrets/rotate-pepper.ts';
 import { set as secretsSet } from './commands/secrets/set.ts';
+import { status as secretsStatus } from './commands/secrets/status.ts';
 import { create as tokensCreate } from './commands/tokens/create.ts';
 import { list as tokensList } from './commands/tokens/list.ts';
 import { revoke as tokensRevoke } from './commands/tokens/revoke.ts';
@@ -91,6 +93,8 @@ export const COMMANDS: Readonly<Record<string, AnyCommand>> = {
   'routes test': routesTest,
   'secrets set': secretsSet,
   'secrets list': secretsList,
+  'secrets status': secretsStatus,
+  'secrets rotate-pepper': secretsRotatePepper,
   'auth login': authLogin,
   'auth status': authStatus,
   'auth logout': authLogout,

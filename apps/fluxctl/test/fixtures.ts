@@ -241,3 +241,18 @@ export const issuerStatus: IssuerStatus = {
   ],
   next: { step: 'promote', at: '2026-09-29T09:18:00Z' },
 };
+
+export const sealed = {
+  store: 'vault',
+  ok: false,
+  why: 'Vault is sealed or not ready (health, status 503)',
+  remedy: 'unseal it: `bao operator unseal` or `vault operator unseal`',
+  pepper: null,
+};
+export const pepperWaiting = {
+  path: 'secret/data/api-keys',
+  from: 1,
+  to: 2,
+  state: 'waiting',
+  spread: { nodes: 2, reached: 1, pending: ['gateway-2'] },
+};

@@ -538,6 +538,35 @@ describe('secrets set', () => {
   });
 });
 
+describe('secrets status and rotate-pepper', () => {
+  test('status says what to do about a sealed vault and exits 3; a vault that answers shows the ring and exits 0', async () => {
+    await given({ 'GET /v1/secrets/status': { json: fixed.sealed } });
+    const sealed = await world.fluxctl(['secrets', 'status']);
+    expect(sealed.exit).toBe(3);
+    expect(sealed.stderr).toContain('unseal it');
+    const pepper = {
+      path: 'secret/data/api-keys',
+      current: 2,
+      pending: null,
+      versions: [
+        { version: 1, keys: 7 },
+        { version: 2, keys: 1 },
+      ],
+      spread: { nodes: 2, reached: 2, pending: [] },
+    };
+    await given({ 'GET /v1/secrets/status': { json: { store: 'vault', ok: true, why: null, remedy: null, pepper } } });
+    const well = await world.fluxctl(['secrets', 'status']);
+    expect([well.exit, /1\s+7/.test(well.stdout)]).toEqual([0, true]);
+  });
+
+  test('rotate-pepper waits for the nodes, names those that lag, and exits 8 then', async () => {
+    await given({ 'POST /v1/secrets/rotate-pepper': { json: fixed.pepperWaiting } });
+    const ran = await world.fluxctl(['secrets', 'rotate-pepper']);
+    expect([ran.exit, stub.seen[0]?.query['wait']]).toEqual([8, 'converged']);
+    expect(ran.stderr).toContain('gateway-2');
+  });
+});
+
 describe('lists', () => {
   test('come page by page until the limit', async () => {
     await given({

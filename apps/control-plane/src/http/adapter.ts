@@ -1,5 +1,5 @@
 import { type Operation, type OperationId, operations } from '@fluxgate/protocol/admin';
-import { DatabaseUnavailable } from '@fluxgate/stores';
+import { DatabaseUnavailable, SecretStoreUnavailable } from '@fluxgate/stores';
 import { classifyDatabaseError } from '@fluxgate/stores/postgres';
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
@@ -7,6 +7,7 @@ import { bearerToken, type Identity, identify } from '../auth/identity.ts';
 import { newId } from '../door.ts';
 import type { Call, Handler, Handlers } from '../operations/call.ts';
 import { isProblem, type Problem, problem } from '../problem.ts';
+import { secretStoreProblem } from '../secrets/outage.ts';
 import type { Services } from '../services.ts';
 import { type Actor, createWrite, headRevision } from '../write.ts';
 import { sendJson, sendProblem } from './answer.ts';
@@ -116,7 +117,8 @@ async function recordRefusal(
 }
 
 /** `keysRotate` in the audit log: `keys.rotate`. */
-const actionName = (id: OperationId): string => id.replace(/([A-Z][a-z]+)$/, (verb) => `.${verb.toLowerCase()}`);
+const actionName = (id: OperationId): string =>
+  id.replace(/(Rotate[A-Z][a-z]+|[A-Z][a-z]+)$/, (verb) => `.${verb.charAt(0).toLowerCase()}${verb.slice(1)}`);
 
 /** Runs one operation of the table behind `authenticate` and the body reader. */
 export function adapt<Id extends OperationId>(id: Id, services: Services, options: AdapterOptions): RequestHandler {
@@ -236,6 +238,8 @@ export function faultProblem(thrown: unknown): Problem {
       'repeat the request with the same Idempotency-Key; gateways go on by their last state',
     );
   }
+  const outage = thrown instanceof SecretStoreUnavailable ? secretStoreProblem(thrown) : null;
+  if (outage !== null) return outage;
   return problem('internal', 'the control plane failed; the log of this request says how', null);
 }
 

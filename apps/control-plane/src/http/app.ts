@@ -153,6 +153,8 @@ function addHealth(app: Express, services: Services, options: AppOptions): void 
     sendJson(response, ready ? 200 : 503, {
       status: ready ? 'ok' : 'not ready',
       database: database ? 'ok' : 'unavailable',
+      // Not a reason to be taken out of service: everything but new keys and secrets goes on.
+      secrets: services.secretsMonitor.last === null || services.secretsMonitor.last.ok ? 'ok' : 'unavailable',
       stopping: options.stopping(),
     });
   });

@@ -5,6 +5,8 @@ export interface Metrics {
   request(operation: string, status: number, seconds: number): void;
   authFailure(): void;
   tokenIssued(): void;
+  /** Seen last of the secret store. */
+  secretStore(isUp: boolean): void;
   job(name: string, outcome: 'done' | 'failed'): void;
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -41,6 +43,11 @@ export function createMetrics(version: string, nodes: () => number): Metrics {
     labelNames: ['job', 'outcome'],
     registers,
   });
+  const secretStore = new Gauge({
+    name: 'fluxgate_secret_store_up',
+    help: '1: the secret store (Vault or local) answers this control plane',
+    registers,
+  });
   new Gauge({
     name: 'fluxgate_sync_nodes',
     help: 'Nodes connected to this control plane',
@@ -59,6 +66,7 @@ export function createMetrics(version: string, nodes: () => number): Metrics {
       duration.observe({ operation }, seconds);
     },
     authFailure: () => failures.inc(),
+    secretStore: (isUp) => secretStore.set(isUp ? 1 : 0),
     tokenIssued: () => tokens.inc(),
     job: (job, outcome) => jobs.inc({ job, outcome }),
     text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),

@@ -1,5 +1,6 @@
 import { type CompiledCheck, compilePlan, type Plan } from '@fluxgate/policy';
 import type { Node, VerifyReport } from '@fluxgate/protocol/admin';
+import { SecretStoreUnavailable } from '@fluxgate/stores';
 import { readPepperRing, SecretUnreadable } from '@fluxgate/stores/secrets';
 import { vaultPathOf } from '../keys/pepper.ts';
 import { readRealmConfig } from '../realm/config.ts';
@@ -72,6 +73,12 @@ async function inputsCheck(services: Services, realm: string, plan: Plan, { comp
       return bad('warn', `no pepper ring at ${path} yet: no key was ever made`, '`fluxctl keys generate` makes it');
     return good(`the pepper ring at ${path} opens (${ring.peppers.size} versions, current ${ring.current})`);
   } catch (error) {
+    if (error instanceof SecretStoreUnavailable)
+      return bad(
+        'warn',
+        `the secret store does not answer: ${error.message}; gateways go on with the ring they hold`,
+        error.remedy,
+      );
     if (!(error instanceof SecretUnreadable)) throw error;
     return bad('fail', error.message, 'restore the key-encryption key or the ring');
   }

@@ -16,7 +16,7 @@ import { nodesList } from './nodes.ts';
 import { oauth2Configure, oauth2Delete, oauth2Get, oauth2List } from './oauth2.ts';
 import { rotationsAbort, rotationsFinish, rotationsGet, rotationsList } from './rotations.ts';
 import { routesGet, routesList, routesTest } from './routes.ts';
-import { secretsList, secretsSet } from './secrets.ts';
+import { secretsList, secretsRotatePepper, secretsSet, secretsStatus } from './secrets.ts';
 import {
   adminTokensCreate,
   adminTokensList,
@@ -44,6 +44,8 @@ export const handlers: Handlers = {
   rotationsAbort,
   secretsSet,
   secretsList,
+  secretsStatus,
+  secretsRotatePepper,
   nodesList,
   nodeTokensCreate,
   nodeTokensList,

@@ -1,9 +1,14 @@
+import type { SecretsStatus } from '@fluxgate/protocol/admin';
 import type { SecretMetadata } from '@fluxgate/stores';
-import { Secret, SecretUnreadable, secretPathProblem } from '@fluxgate/stores/secrets';
+import { pendingPepper, readPepperRing, Secret, secretPathProblem } from '@fluxgate/stores/secrets';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { writableProblem } from '../keys/delivery.ts';
+import { vaultPathOf } from '../keys/pepper.ts';
+import { keysByPepper, rotatePepper } from '../keys/pepper-rotation.ts';
 import { invalid, isProblem, type Problem, problem } from '../problem.ts';
 import { readKeyContext } from '../realm/config.ts';
+import { secretStoreProblem } from '../secrets/outage.ts';
+import type { Services } from '../services.ts';
 import type { Handler } from './call.ts';
 
 const entryOf = ({ path, field, version, updatedAtMs, updatedBy }: SecretMetadata) => ({
@@ -50,11 +55,46 @@ export const secretsList: Handler<'secretsList'> = async ({ query, realm }, serv
   return { items: page.map(entryOf), nextCursor: more ? encodeCursor('secretsList', { atMs: 0, id: place(last) }) : null };
 };
 
+/** Looks now: the operator asks because something may just have changed. */
+export const secretsStatus: Handler<'secretsStatus'> = async ({ realm }, services) => {
+  const found = await services.secretsMonitor.check();
+  const said = found.ok ? { ok: true, why: null, remedy: null } : found;
+  const pepper = await available(() => pepperStatus(services, realm));
+  if (!isProblem(pepper)) return { store: services.secretsMonitor.kind, ...said, pepper };
+  // The store answers, and the ring does not open: that is the news.
+  const why = found.ok ? { ok: false, why: pepper.detail, remedy: pepper.hint } : said;
+  return { store: services.secretsMonitor.kind, ...why, pepper: null };
+};
+
+async function pepperStatus(services: Services, realm: string): Promise<SecretsStatus['pepper']> {
+  const { settings } = await readKeyContext(services.db.prisma, realm);
+  const path = vaultPathOf(settings.apiKey);
+  const ring = await readPepperRing(services.secretsOf(realm), path);
+  if (ring === null) return null;
+  const keys = await keysByPepper(services, realm);
+  const spread = await services.nodes.secretsSpread(realm, ring.generation);
+  return {
+    path,
+    current: ring.current,
+    pending: pendingPepper(ring),
+    versions: [...ring.peppers.keys()].sort((a, b) => a - b).map((version) => ({ version, keys: keys.get(version) ?? 0 })),
+    spread: { ...spread, pending: [...spread.pending] },
+  };
+}
+
+const SPREAD_MS = 10_000;
+
+export const secretsRotatePepper: Handler<'secretsRotatePepper'> = async ({ realm, write, waitMs }, services) => {
+  const rotated = await available(() => rotatePepper(services, realm, write, waitMs ?? SPREAD_MS));
+  return isProblem(rotated) ? rotated : { ...rotated, spread: { ...rotated.spread, pending: [...rotated.spread.pending] } };
+};
+
 async function available<T>(ask: () => Promise<T>): Promise<T | Problem> {
   try {
     return await ask();
   } catch (error) {
-    if (!(error instanceof SecretUnreadable)) throw error;
-    return problem('secret_store_unavailable', error.message, 'check FLUXGATE_KEK_FILE');
+    const refused = secretStoreProblem(error);
+    if (refused === null) throw error;
+    return refused;
   }
 }

@@ -1,5 +1,6 @@
 import type { Middleware, RealmConfig } from '@fluxgate/policy';
 import { resolveSecretRef } from '@fluxgate/stores/secrets';
+import { secretStoreProblem } from '../secrets/outage.ts';
 import type { Services } from '../services.ts';
 
 export interface SecretUse {
@@ -30,10 +31,17 @@ export async function missingSecret(
   realm: string,
   reference: string,
 ): Promise<{ why: string; remedy: string } | null> {
-  const resolved = await resolveSecretRef(reference, {
-    store: services.secretsOf(realm),
-    prefixes: services.prefixes,
-    env: services.env,
-  });
-  return resolved.ok ? null : { why: resolved.why, remedy: resolved.remedy };
+  try {
+    const resolved = await resolveSecretRef(reference, {
+      store: services.secretsOf(realm),
+      prefixes: services.prefixes,
+      env: services.env,
+    });
+    return resolved.ok ? null : { why: resolved.why, remedy: resolved.remedy };
+  } catch (error) {
+    // A configuration can be applied while the store is away: the warning says that this was not looked at.
+    const outage = secretStoreProblem(error);
+    if (outage === null) throw error;
+    return { why: `it cannot be checked now: ${outage.detail}`, remedy: outage.hint ?? 'look at `fluxctl secrets status`' };
+  }
 }

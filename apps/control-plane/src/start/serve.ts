@@ -1,4 +1,4 @@
-import { defaultPrefixes } from '@fluxgate/stores/secrets';
+import { defaultPrefixes, VaultTransitSigner } from '@fluxgate/stores/secrets';
 import { createNodeVerifier } from '../auth/node-identity.ts';
 import type { Config } from '../config.ts';
 import type { Door } from '../door.ts';
@@ -7,14 +7,15 @@ import { createFailureLimit } from '../http/failures.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { createTokenUse } from '../http/token-use.ts';
 import { createHub } from '../hub/index.ts';
-import { createIssuer, localSigners } from '../issuer/issuer.ts';
+import { createIssuer, localSigners, type SignerFactory } from '../issuer/issuer.ts';
 import { startJobs } from '../jobs/schedule.ts';
 import type { Log } from '../log.ts';
 import { handlers } from '../operations/index.ts';
+import { createSecretsMonitor } from '../secrets/monitor.ts';
 import type { Services } from '../services.ts';
 import { bootstrap } from './bootstrap.ts';
 import { listen } from './listen.ts';
-import { DEFAULT_REALM, open, openRealm } from './open.ts';
+import { DEFAULT_REALM, type Opened, open, openRealm } from './open.ts';
 
 /** Where the issuer is when nobody named it: at the admin API, if that has one address. */
 function issuerBase({ issuer, adminHost, tls }: Config, port: number | null): string | null {
@@ -22,6 +23,19 @@ function issuerBase({ issuer, adminHost, tls }: Config, port: number | null): st
   if (port === null || /^(0\.0\.0\.0|[:0]+)$/.test(adminHost)) return null;
   const host = adminHost.includes(':') ? `[${adminHost}]` : adminHost;
   return new URL(`${tls === null ? 'http' : 'https'}://${host}:${port}`).origin;
+}
+
+/** Transit in front where it is configured: new keys are made there, those of `local` sign until they are rotated out. */
+function signersOf(
+  { vault: settings }: Config,
+  { db, kek, vault }: Opened,
+  door: Door,
+): readonly [SignerFactory, ...SignerFactory[]] {
+  const local = localSigners(db, kek, door);
+  const prefix = settings?.transitKey ?? null;
+  if (vault === null || prefix === null) return [local];
+  const random = (count: number) => door.randomBytes(count);
+  return [(realm) => new VaultTransitSigner({ client: vault, realm, prefix, random }), local];
 }
 
 /** How long running requests may still take after SIGTERM. */
@@ -62,13 +76,16 @@ export async function serve(
     const closeHub = (): Promise<void> => hub.close();
     undo.push(closeHub);
     const metrics = createMetrics(version, () => hub.connected);
+    const secretsMonitor = createSecretsMonitor(secretsOf(DEFAULT_REALM), opened.vault, log, metrics.secretStore);
+    void secretsMonitor.check().catch((error: unknown) => log.warn({ err: error }, 'the secret store could not be looked at'));
     let port: number | null = config.adminPort === 0 ? null : config.adminPort;
-    const issuer = createIssuer(db, door, config.issuer, [localSigners(db, kek, door)], () => issuerBase(config, port));
+    const issuer = createIssuer(db, door, config.issuer, signersOf(config, opened, door), () => issuerBase(config, port));
     const services: Services = {
       db,
       secretsOf,
       prefixes: defaultPrefixes(config.secretsDir),
       env,
+      secretsMonitor,
       nodes: hub,
       tokenDigest,
       issuer,

@@ -83,4 +83,16 @@ export const gatewaySpecs: readonly CommandSpec[] = [
     flags: [flag('prefix', 'PATH', 'only below this path'), flag('limit', 'N', 'at most this many (default 100)')],
     examples: [['what is there', 'fluxctl secrets list --prefix secret/data/']],
   },
+  {
+    path: ['secrets', 'status'],
+    summary: 'Does the secret store answer, which peppers are in use? Exit 3 if it does not',
+    examples: [['is Vault there?', 'fluxctl secrets status']],
+  },
+  {
+    path: ['secrets', 'rotate-pepper'],
+    summary: 'Add a pepper; new keys use it once every live node holds it',
+    about:
+      'No key stops working: each verifies with the pepper it was made with. A pepper that no key uses any more is destroyed. To move a key to the new one, rotate the key.',
+    examples: [['once a year, or after a leak', 'fluxctl secrets rotate-pepper --wait --timeout 1m']],
+  },
 ];

@@ -30,6 +30,8 @@ export const endpoints = {
 
   secretsSet: { method: 'PUT', path: '/v1/secrets' },
   secretsList: { method: 'GET', path: '/v1/secrets' },
+  secretsStatus: { method: 'GET', path: '/v1/secrets/status' },
+  secretsRotatePepper: { method: 'POST', path: '/v1/secrets/rotate-pepper' },
 
   nodesList: { method: 'GET', path: '/v1/nodes' },
   nodeTokensCreate: { method: 'POST', path: '/v1/nodes/tokens' },

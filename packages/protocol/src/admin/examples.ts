@@ -21,6 +21,7 @@ export const examples: { readonly [Id in OperationId]?: { readonly request: Body
   rotationsFinish: { request: { whenIdleMs: hourMs / 6 } },
   rotationsAbort: { request: {} },
   secretsSet: { request: { path: 'secret/data/oauth2', field: 'client_secret', value: 'from the provider' } },
+  secretsRotatePepper: { request: {} },
   nodeTokensCreate: { request: { name: 'gateway-eu-1', expiresInMs: 24 * hourMs } },
   adminTokensCreate: { request: { name: 'ci', role: 'key-rotator', expiresInMs: 90 * 24 * hourMs } },
   configApply: {

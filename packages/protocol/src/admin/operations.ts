@@ -223,6 +223,20 @@ export const operations = {
     response: r.page(r.SecretEntry),
     problems: ['secret_store_unavailable'],
   }),
+  secretsStatus: op('secretsStatus', {
+    summary: 'Does the secret store answer, and how far is the pepper ring? Never a value',
+    roles: operators,
+    response: r.SecretsStatus,
+    problems: [],
+  }),
+  secretsRotatePepper: op('secretsRotatePepper', {
+    summary: 'Add a pepper; new keys are made with it once every live node holds it',
+    roles: admins,
+    query: waitQuery,
+    body: z.object({}).strict(),
+    response: r.PepperRotation,
+    problems: ['secret_store_unavailable'],
+  }),
 
   nodesList: op('nodesList', {
     summary: 'Nodes and how far each has come',
@@ -277,7 +291,7 @@ export const operations = {
     query: writeQuery,
     body: r.ConfigFiles,
     response: r.ConfigResult,
-    problems: ['config_invalid'],
+    problems: ['config_invalid', 'secret_store_unavailable'],
   }),
   configExport: op('configExport', {
     summary: 'The whole configuration as fluxgate.yaml',

@@ -338,6 +338,42 @@ export type ConfigResult = z.infer<typeof ConfigResult>;
 export const SecretEntry = z
   .object({ path: z.string(), field: z.string(), version: count, updatedAt: time, updatedBy: z.string() })
   .meta({ id: 'SecretEntry', description: 'Metadata only: no API reads a secret back' });
+const secretsSpread = z.object({ nodes: count, reached: count, pending: z.array(z.string()) });
+export const SecretsStatus = z
+  .object({
+    /** Where `vault:` references lead. */
+    store: z.enum(['vault', 'local']),
+    ok: z.boolean(),
+    why: z.string().nullable(),
+    remedy: z.string().nullable(),
+    /** null: there is no ring yet, or it cannot be read. */
+    pepper: z
+      .object({
+        path: z.string(),
+        /** New keys are made with it. */
+        current: count,
+        /** Waits for nodes, then becomes the current one. */
+        pending: count.nullable(),
+        /** `keys`: those made with it that nodes know. A version without keys is destroyed after a while. */
+        versions: z.array(z.object({ version: count, keys: count })),
+        /** Live nodes that verify with the whole ring. */
+        spread: secretsSpread,
+      })
+      .nullable(),
+  })
+  .meta({ id: 'SecretsStatus' });
+export type SecretsStatus = z.infer<typeof SecretsStatus>;
+export const PepperRotation = z
+  .object({
+    path: z.string(),
+    from: count,
+    to: count,
+    /** waiting: not all live nodes hold it yet; the control plane goes on by itself when they do. */
+    state: z.enum(['done', 'waiting']),
+    spread: secretsSpread,
+  })
+  .meta({ id: 'PepperRotation' });
+export type PepperRotation = z.infer<typeof PepperRotation>;
 export const TokenView = z
   .object({
     kid: z.string(),

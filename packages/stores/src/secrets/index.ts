@@ -1,6 +1,7 @@
 export type { SecretMetadata, SecretStore, SecretStoreStatus } from '../ports/secret-store.ts';
-export { createKek, createKekFile, type Kek, KekRefused, loadKek, SecretUnreadable } from './kek.ts';
+export { createKek, createKekFile, type Kek, KekRefused, kekOf, loadKek, SecretUnreadable } from './kek.ts';
 export { LocalSecretStore } from './local-store.ts';
+export { MovedSecretStore } from './moved-store.ts';
 export {
   beginPepperRotation,
   ensurePepperRing,

@@ -109,11 +109,14 @@ export function loadKek(file: string): Kek {
   } finally {
     closeSync(fd);
   }
+  return kekOf(text, `FLUXGATE_KEK_FILE ${file}`);
+}
+
+/** The key from its text. `source` names the setting and the place. Throws `KekRefused`. */
+export function kekOf(text: string, source: string): Kek {
   const key = parseKey(text);
   if (key === null)
-    throw new KekRefused(
-      `FLUXGATE_KEK_FILE ${file} does not hold 32 bytes in base64 or hex: \`openssl rand -base64 32\` makes them`,
-    );
+    throw new KekRefused(`${source} does not hold 32 bytes in base64 or hex: \`openssl rand -base64 32\` makes them`);
   return createKek(Secret.fromBytes(key));
 }
 
