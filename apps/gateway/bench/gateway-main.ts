@@ -19,8 +19,8 @@ import { attachKeyIndex, attachLeases, attachRates, createLeaseMemory, createRat
 import { createPipeline } from '../src/pipeline/decide.ts';
 import { pepperRing } from '../src/pipeline/hmac.ts';
 import { UsageBook } from '../src/pipeline/usageBook.ts';
-import { Meter } from '../src/worker/meter.ts';
 import type { BenchKeys } from './keys.ts';
+import { benchTelemetry } from './telemetry-parts.ts';
 
 const port = Number(process.argv[2]);
 const url = process.argv[3]!;
@@ -88,7 +88,7 @@ for (const [i, key] of keys.keys.entries()) {
   if (fault !== null) throw new Error(fault);
 }
 
-const meter = new Meter();
+const telemetry = benchTelemetry(process.env);
 const leases = attachLeases(createLeaseMemory([1, 2], 0), () => {});
 const pipeline = createPipeline({
   realm: 'live',
@@ -108,11 +108,11 @@ const wire = createWire({
   plan,
   decide: pipeline.decide,
   answerRefusal: pipeline.answerRefusal,
-  record: (exchange) => meter.record(exchange),
+  record: telemetry.record,
+  traceRatio: telemetry.traceRatio,
   random: randomFillSync,
-  clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
+  clock: { nowMs: Date.now, monotonicMs: telemetry.monotonicMs },
   onFault: (error) => console.error(error),
 });
 console.log(await wire.listen(port, '127.0.0.1'));
-setInterval(() => meter.take(), 1000).unref();
 process.on('SIGTERM', () => void wire.drain(100).then(() => process.exit(0)));

@@ -1,0 +1,77 @@
+/**
+ * What logs, metrics and spans cost: the same gateway with nothing on and with more and more on, rounds in turn, medians.
+ * Usage: telemetry.ts [--rounds=5] [--seconds=3]. Gateway on core 0, load, upstream and collector on core 1.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { CASES } from './cases.ts';
+import { makeKeys } from './keys.ts';
+import { measure, median } from './measure.ts';
+import { type Peer, startGateway, startUpstream } from './peers.ts';
+
+const value = (name: string, fallback: number): number =>
+  Number(process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? fallback);
+const rounds = Math.min(value('rounds', 5), 15);
+const seconds = Math.min(value('seconds', 3), 6);
+
+const dir = mkdtempSync(join(tmpdir(), 'fluxgate-telemetry-'));
+const collector = createServer((request, response) => {
+  request.resume();
+  request.on('end', () => response.end('{}'));
+}).listen(0, '127.0.0.1');
+await new Promise((resolve) => collector.once('listening', resolve));
+const otlp = { BENCH_OTLP: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` };
+const MODES: readonly (readonly [name: string, env: Readonly<Record<string, string>>])[] = [
+  ['off', { BENCH_TELEMETRY: 'off' }],
+  ['metrics, refusals logged (default)', { BENCH_TELEMETRY: 'refusals' }],
+  ['metrics, 1/100 logged, 1/100 traced', { BENCH_TELEMETRY: 'sampled:1/100', ...otlp, BENCH_TRACE_RATIO: '0.01' }],
+  ['metrics, all logged', { BENCH_TELEMETRY: 'all' }],
+  ['metrics, all logged, all traced', { BENCH_TELEMETRY: 'all', ...otlp, BENCH_TRACE_RATIO: '1' }],
+];
+
+const running: Peer[] = [];
+try {
+  const upstream = await startUpstream(dir);
+  if (upstream === null) throw new Error('nginx is needed as the upstream');
+  running.push(upstream);
+  const keys = makeKeys(1000);
+  const around = { dir, keys, upstreamPort: upstream.port, node: process.execPath };
+  const bundle = join(dir, 'gateway.mjs');
+  const entry = join(import.meta.dirname, 'gateway-main.ts');
+  await build({
+    entryPoints: [entry],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    logLevel: 'error',
+  });
+  const script = join(dir, 'load.lua');
+  writeFileSync(script, CASES[0]!.script(keys), { mode: 0o600 });
+  const peers: Peer[] = [];
+  for (const [, env] of MODES) peers.push(await startGateway(around, bundle, env));
+  running.push(...peers);
+  const load = (peer: Peer, secs: number) =>
+    measure({ port: peer.port, pid: peer.pid, script, seconds: secs, connections: 64, expectRefusals: false });
+  for (const peer of peers) await load(peer, 2);
+  const rates: number[][] = peers.map(() => []);
+  for (let round = 0; round < rounds; round++)
+    for (const i of peers.keys())
+      rates[(i + round) % peers.length]!.push((await load(peers[(i + round) % peers.length]!, seconds)).perCoreSecond);
+  for (const [i, [name]] of MODES.entries()) {
+    const against = median(rates[i]!.map((rate, round) => rate / rates[0]![round]!));
+    console.log(
+      `${name.padEnd(40)} ${median(rates[i]!).toFixed(0).padStart(7)} req/core-s  ${((against - 1) * 100).toFixed(1).padStart(6)} %`,
+    );
+  }
+} finally {
+  for (const peer of running.reverse()) await peer.stop();
+  collector.close();
+  collector.closeAllConnections();
+  rmSync(dir, { recursive: true, force: true });
+}
