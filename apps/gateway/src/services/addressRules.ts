@@ -49,9 +49,11 @@ function kindOf(address: Address): AddressKind {
 export interface Reach {
   readonly private: boolean;
   readonly loopback: boolean;
+  /** The configured URL is plain http: its own origin may be, too. null: it is https. */
+  readonly plainOrigin: string | null;
 }
 
-export const PUBLIC_ONLY: Reach = { private: false, loopback: false };
+export const PUBLIC_ONLY: Reach = { private: false, loopback: false, plainOrigin: null };
 
 export function mayReach(kind: AddressKind, reach: Reach): boolean {
   return kind === 'public' || (kind === 'private' && reach.private) || (kind === 'loopback' && reach.loopback);

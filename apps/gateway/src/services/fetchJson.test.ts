@@ -120,6 +120,18 @@ test('what a public issuer names must be public: neither this machine nor its ne
   expect(await why(`http://localhost:${new URL(issuer.url).port}/jwks`)).toBe('ok');
 });
 
+test('plain http to another machine stays at the origin that an operator wrote', async () => {
+  const inCluster: Resolve = async () => [{ address: '10.1.2.3', family: 4 }];
+  const from = { private: true, loopback: false, plainOrigin: 'http://keycloak:8080' };
+  const told = async (url: string): Promise<string> => {
+    const fetched = await fetchJson(url, from, inCluster, { ...limits, totalMs: 150 });
+    return fetched.ok ? 'ok' : fetched.why;
+  };
+  expect(await told('http://keycloak:8080/realms/a/certs')).not.toContain('plain http');
+  expect(await told('http://keycloak:8081/realms/a/certs')).toBe('plain http to another machine');
+  expect(await told('http://other:8080/realms/a/certs')).toBe('plain http to another machine');
+});
+
 test('addresses are sorted into public, private, loopback and never', () => {
   const kinds = {
     public: ['8.8.8.8', '2606:4700::1111', '64:ff9b::808:808', '172.15.0.1'],

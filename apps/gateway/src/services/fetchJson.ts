@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { addressKind, isLoopbackHost, mayReach, type Reach } from './addressRules.ts';
+import { addressKind, isLoopbackHost, mayReach, PUBLIC_ONLY, type Reach } from './addressRules.ts';
 
 export interface FetchLimits {
   readonly bytesMax: number;
@@ -22,7 +22,7 @@ export type Fetched =
 
 /**
  * One JSON document from a URL that an operator configured (`from` null: it may lead to where it says) or that a document from
- * there named (`from`: what the configured one leads to). Plain http only for the configured URL itself, or within this machine. Names
+ * there named (`from`: what the configured one leads to). Plain http only for the origin of the configured URL, or within this machine. Names
  * are resolved once, judged, and connected to as judged, so that a second answer of the name server changes nothing.
  */
 export async function fetchJson(url: string, from: Reach | null, resolve: Resolve, limits = FETCH_LIMITS): Promise<Fetched> {
@@ -43,8 +43,9 @@ export async function fetchJson(url: string, from: Reach | null, resolve: Resolv
         // A name that leads to this machine without saying so in the configuration is somebody else's trick.
         loopback: isLoopbackHost(at.hostname),
         private: kinds.includes('private') || isLoopbackHost(at.hostname),
+        plainOrigin: at.protocol === 'http:' ? at.origin : null,
       };
-      const allowed = addresses.filter((_, i) => mayReach(kinds[i] ?? 'forbidden', reach ?? { private: false, loopback: false }));
+      const allowed = addresses.filter((_, i) => mayReach(kinds[i] ?? 'forbidden', reach ?? PUBLIC_ONLY));
       if (allowed.length === 0) return failed(`${at.hostname} leads to an address that is not fetched from`);
       const response = await get(at, allowed, abort.signal);
       const location = response.headers.location;
@@ -73,7 +74,7 @@ function plainProblem(at: URL, configured: boolean, reach: Reach | null): string
   if (at.username !== '' || at.password !== '') return 'the URL holds credentials';
   if (at.protocol === 'https:') return null;
   if (at.protocol !== 'http:') return `not an http(s) URL (${at.protocol})`;
-  if (configured || (isLoopbackHost(at.hostname) && reach?.loopback === true)) return null;
+  if (configured || at.origin === reach?.plainOrigin || (isLoopbackHost(at.hostname) && reach?.loopback === true)) return null;
   return 'plain http to another machine';
 }
 

@@ -349,6 +349,14 @@ test('evict is instant: an evicted key stays out until the issuer has dropped it
   expect(await runCommand(sets, 'jwks.refresh', { issuer: 7 })).toMatchObject({ ok: false });
 });
 
+test('a thread that starts without a file tells nothing: workers keep the keys that they have', async () => {
+  issuer.answer = status(500);
+  const sets = keySets();
+  sets.setProviders([provider()]);
+  await sets.idle();
+  expect([published, sets.published()]).toEqual([[], []]);
+});
+
 test('providers that no plan names any more are let go, and their timers with them', async () => {
   const sets = await held('a');
   sets.setProviders([]);

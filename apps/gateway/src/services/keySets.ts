@@ -82,8 +82,9 @@ export class KeySets {
     }
   }
 
+  /** Sets that there are; what was never fetched is not told, so that a worker keeps what it may still have. */
   published(): KeysMessage[] {
-    return [...this.#held.values()].map(messageOf);
+    return [...this.#held.values()].filter(({ set }) => set.fetchedAtMs !== null).map(messageOf);
   }
 
   /** A token names a key that is not there. Resolves at once when asking the issuer would be no use or too early, else after the fetch. */
@@ -184,7 +185,7 @@ export class KeySets {
       const ageMs = Math.max(0, this.#parts.wallMs() - stored.fetchedAtMs);
       held.set.restore(stored.keys, stored.blocked, ageMs, this.#parts.monotonicMs());
     }
-    this.#parts.publish(messageOf(held));
+    if (stored !== null) this.#parts.publish(messageOf(held));
     this.#schedule(held);
   }
 
