@@ -9,6 +9,7 @@ import {
   type RotatedKey,
 } from '@fluxgate/protocol/admin';
 import { Secret } from '@fluxgate/stores/secrets';
+import { SignerUnavailable } from '@fluxgate/stores/signing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Plane, startPlane, type Tenant } from './harness.ts';
 
@@ -68,6 +69,18 @@ test('every operation gives an answer of its own kind that the document allows',
   await tenant.get('/v1/oauth2/clients');
   await tenant.get('/v1/oauth2/clients/c');
   await tenant.delete('/v1/oauth2/clients/c');
+  await tenant.post('/v1/clients', { name: 'c' });
+  await tenant.get('/v1/clients');
+  await tenant.get('/v1/clients/c');
+  await tenant.patch('/v1/clients/c', { scopes: ['a'] });
+  await tenant.post('/v1/clients/c/rotate-secret', {});
+  await tenant.delete('/v1/clients/c');
+  await tenant.get('/v1/issuer/jwks');
+  await tenant.post('/v1/issuer/jwks/rotate');
+  plane.nodes.commanded = () => ({ n: { ok: true, body: { sets: [] } } });
+  await tenant.get('/v1/jwks');
+  await tenant.post('/v1/jwks/refresh', {});
+  await tenant.post('/v1/jwks/evict', { issuer: 'https://i.example' });
   await tenant.get('/v1/revisions');
   await tenant.get('/v1/revisions/head/convergence');
   await tenant.get('/v1/audit');
@@ -107,6 +120,13 @@ test('every problem code can be met, with its own status', async () => {
   await meet(tenant.put('/v1/oauth2/clients/c', { redirectUris: ['ftp://x'] }));
   await meet(tenant.get('/v1/oauth2/clients/missing'));
   await meet(tenant.get('/v1/revisions/999999/convergence'));
+  await tenant.post('/v1/clients', { name: 'c' });
+  await meet(tenant.post('/v1/clients', { name: 'c' }));
+  await meet(tenant.post('/v1/clients', { name: 'j', authMethod: 'private_key_jwt' }));
+  await tenant.post('/v1/clients/c/rotate-secret', {});
+  await meet(tenant.post('/v1/clients/c/rotate-secret', {}));
+  await tenant.post('/v1/clients', { name: 'j', authMethod: 'private_key_jwt', jwksUri: 'https://ci.example.com/jwks' });
+  await meet(tenant.post('/v1/clients/j/rotate-secret', {}));
   await meet(viewer.post('/v1/keys', { name: 'x' }));
   await meet(plane.call('GET', '/v1/whoami', undefined, { token: tenant.token, headers: { 'x-fluxgate-realm': 'other' } }));
   await meet(plane.call('GET', '/v1/nothing', undefined, { token: tenant.token }));
@@ -130,6 +150,12 @@ test('every problem code can be met, with its own status', async () => {
   await alone.post('/v1/keys', { name: 'd' });
   await meet(alone.post('/v1/keys/d/rotate', { deliver: 'vault:secret/data/x#y' }));
   store.set = set;
+
+  const signer = plane.services.issuer.signerFor(alone.realm);
+  Object.assign(signer, { generate: () => Promise.reject(new SignerUnavailable('sealed')) });
+  plane.nodes.commanded = () => ({});
+  await meet(tenant.post('/v1/jwks/refresh', {}));
+  await meet(alone.get('/v1/issuer/jwks'));
 
   // Another request took the key and was undone, between our look and our write.
   const db = plane.services.db as { prisma: unknown };
