@@ -1,24 +1,31 @@
 import type { Recorded } from '../seam.ts';
-import { jsonMs, jsonString, jsonText } from './json.ts';
+import { jsonMs, jsonName, jsonNameOrNull, jsonString } from './json.ts';
 import { scrub } from './scrub.ts';
 
 const PATH_CHARS_MAX = 2048;
 const TEXT_CHARS_MAX = 512;
+const METHOD_CHARS_MAX = 32;
+const HOST_CHARS_MAX = 255;
 
 /** ISO 8601 with milliseconds; the date is worked out once a second. */
 export class Timestamps {
   #second = Number.NaN;
   #prefix = '';
+  #lastMs = Number.NaN;
+  #last = '';
 
   /** `nowMs`: whole milliseconds since 1970. */
   text(nowMs: number): string {
+    if (nowMs === this.#lastMs) return this.#last;
     const second = Math.floor(nowMs / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#prefix = new Date(second * 1000).toISOString().slice(0, 20);
     }
     const ms = nowMs - second * 1000;
-    return `${this.#prefix}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
+    this.#lastMs = nowMs;
+    this.#last = `${this.#prefix}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
+    return this.#last;
   }
 }
 
@@ -26,6 +33,8 @@ const cleaned = (text: string, most: number): string => {
   const clean = scrub(text);
   return clean.length > most ? `${clean.slice(0, most)}…` : clean;
 };
+
+const name = (text: string, most: number): string => (text.length > most ? jsonString(cleaned(text, most)) : jsonName(text));
 
 // Plain additions below: this runs for every logged request.
 // biome-ignore-start lint/style/useTemplate: see above
@@ -46,30 +55,30 @@ export function accessLine(recorded: Recorded, time: string, span: string): stri
     '{"level":"info","time":"' +
     time +
     '","access":{"trace_id":' +
-    jsonText(traceId) +
+    (traceId === null ? 'null' : '"' + traceId + '"') +
     ',"span":' +
-    jsonText(span) +
+    (span === '' ? 'null' : '"' + span + '"') +
     ',"client":' +
-    jsonText(client) +
+    jsonNameOrNull(client) +
     ',"method":' +
-    (facts === null ? 'null' : jsonString(cleaned(facts.method, 32))) +
+    (facts === null ? 'null' : name(facts.method, METHOD_CHARS_MAX)) +
     ',"host":' +
-    (facts === null ? 'null' : jsonString(cleaned(facts.host, 255))) +
+    (facts === null ? 'null' : name(facts.host, HOST_CHARS_MAX)) +
     ',"path":' +
     (facts === null ? 'null' : jsonString(cleaned(facts.path, PATH_CHARS_MAX))) +
     ',"route":' +
-    jsonText(route) +
+    jsonNameOrNull(route) +
     ',"status":' +
     recorded.status +
     ',"code":' +
-    jsonText(answered === null ? null : answered.code) +
+    jsonNameOrNull(answered === null ? null : answered.code) +
     (answered === null || answered.because === '' ? '' : ',"because":' + jsonString(cleaned(answered.because, TEXT_CHARS_MAX))) +
     ',"principal":' +
-    (principal === null ? 'null' : jsonString(cleaned(principal, TEXT_CHARS_MAX))) +
+    (principal === null ? 'null' : name(principal, TEXT_CHARS_MAX)) +
     ',"kid":' +
-    jsonText(kid) +
+    jsonNameOrNull(kid) +
     ',"upstream":' +
-    jsonText(recorded.upstreamTarget) +
+    jsonNameOrNull(recorded.upstreamTarget) +
     ',"duration_ms":' +
     jsonMs(recorded.durationMs) +
     ',"upstream_first_byte_ms":' +

@@ -3,6 +3,7 @@ import { testKey } from '../pipeline/fakes.ts';
 import { createLog } from '../status/log.ts';
 import { accessLine, Timestamps } from './accessLine.ts';
 import { parseAccessPolicy, parseRatio } from './accessPolicy.ts';
+import { jsonMs } from './json.ts';
 import { Outbox } from './outbox.ts';
 import { recorded, refusal } from './recordedFake.ts';
 import { type Parcels, REFUSALS_PER_SECOND, Recorder, type RecorderParts } from './recorder.ts';
@@ -179,4 +180,10 @@ test('a queue never holds more than its bound, and gives room back only for what
   expect([box.offer('1'), box.takeDropped(), box.takeDropped()]).toEqual([false, 2, 0]);
   box.confirm(10);
   expect(box.offer('1')).toBe(true);
+});
+
+test('milliseconds are written as JSON would, to the microsecond', () => {
+  for (const ms of [0, 1, 10, 0.001, 0.01, 0.1, 1.5, 12.034, 12.34, 999.9994, 999.9996, 7_200_000.123, 1e-9, -0.5])
+    expect([ms, jsonMs(ms)]).toEqual([ms, JSON.stringify(Math.round(ms * 1000) / 1000)]);
+  for (let i = 0; i < 5000; i++) expect(jsonMs(i / 1000 + 3)).toBe(JSON.stringify(Math.round(i + 3000) / 1000));
 });
