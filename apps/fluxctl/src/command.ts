@@ -39,6 +39,8 @@ export interface Needs {
 export interface Files {
   /** Text of a file. A missing file is a usage failure that names it. */
   readText(path: string): Promise<string>;
+  /** The same, byte by byte. */
+  readBytes(path: string): Promise<Uint8Array>;
   readStdin(): Promise<string>;
   /** Configuration files behind `-f`: a file, a directory (recursive, *.yaml and *.yml, sorted) or `-`. */
   configFiles(paths: readonly string[]): Promise<{ name: string; text: string }[]>;

@@ -54,6 +54,7 @@ import { list as secretsList } from './commands/secrets/list.ts';
 import { rotatePepper as secretsRotatePepper } from './commands/secrets/rotate-pepper.ts';
 import { set as secretsSet } from './commands/secrets/set.ts';
 import { status as secretsStatus } from './commands/secrets/status.ts';
+import { sign } from './commands/sign.ts';
 import { create as tokensCreate } from './commands/tokens/create.ts';
 import { list as tokensList } from './commands/tokens/list.ts';
 import { revoke as tokensRevoke } from './commands/tokens/revoke.ts';
@@ -111,6 +112,7 @@ export const COMMANDS: Readonly<Record<string, AnyCommand>> = {
   'clients delete': clientsDelete,
   'jwks rotate': jwksRotate,
   'jwks keys': jwksKeys,
+  sign: sign,
   'tokens create': tokensCreate,
   'tokens list': tokensList,
   'tokens revoke': tokensRevoke,

@@ -31,6 +31,13 @@ export function filesOf(host: Host): Files {
       throw unreadable(path, error);
     }
   };
+  const readBytes = async (path: string): Promise<Uint8Array> => {
+    try {
+      return await readFile(at(path));
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+  };
   const readStdin = async (): Promise<string> => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -53,6 +60,7 @@ export function filesOf(host: Host): Files {
   };
   return {
     readText,
+    readBytes,
     readStdin,
     configFiles: async (paths) => {
       const files: { name: string; text: string }[] = [];

@@ -177,6 +177,9 @@ const LOCAL: readonly (readonly [string, number])[] = [
   ['context remove one', 0],
 ];
 
+/** `sign` prints another nonce each time; it has a suite of its own. */
+const APART: ReadonlySet<string> = new Set(['help', 'sign']);
+
 let stub: Stub;
 let world: World;
 beforeAll(async () => {
@@ -192,7 +195,7 @@ afterAll(async () => {
 
 test('the matrix holds every command', () => {
   const named = [...LINES, ...LOCAL].map(([line]) => line);
-  for (const spec of SPECS.filter((one) => one.path[0] !== 'help'))
+  for (const spec of SPECS.filter((one) => !APART.has(one.path[0] ?? '')))
     expect([spec.path.join(' '), named.some((line) => `${line} `.startsWith(`${spec.path.join(' ')} `))]).toEqual([
       spec.path.join(' '),
       true,

@@ -5,6 +5,7 @@ import { gatewaySpecs } from './gateway.ts';
 import { issuerSpecs } from './issuer.ts';
 import { jwksSpecs } from './jwks.ts';
 import { keySpecs } from './keys.ts';
+import { signingSpecs } from './signing.ts';
 import type { CommandSpec } from './types.ts';
 
 /** Every command, the most used first. */
@@ -12,6 +13,7 @@ export const SPECS: readonly CommandSpec[] = [
   ...keySpecs,
   ...configSpecs,
   ...gatewaySpecs,
+  ...signingSpecs,
   ...jwksSpecs,
   ...issuerSpecs,
   ...accessSpecs,
@@ -22,7 +24,7 @@ export const SPECS: readonly CommandSpec[] = [
 /** Groups of the overview: title and the first words below it. */
 export const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['Everyday', ['keys', 'apply', 'validate', 'export', 'nodes']],
-  ['Access', ['auth', 'oauth2', 'clients', 'jwks', 'tokens', 'secrets']],
+  ['Access', ['auth', 'sign', 'oauth2', 'clients', 'jwks', 'tokens', 'secrets']],
   ['Looking', ['routes', 'revisions', 'audit']],
   ['fluxctl itself', ['context', 'version', 'completion', 'help']],
 ];

@@ -4,12 +4,15 @@ import { EXIT } from '../../exit.ts';
 import { mintInto, prepared, readSinkOptions, type SinkOptions } from '../../handover.ts';
 import { dim, done, none, plain, text, warn } from '../../outcome.ts';
 import type { Reader } from '../../reader.ts';
+import { readPublicKey } from '../../signing/keyFile.ts';
 import { showList } from '../../units.ts';
 import { converged, landing, writing } from '../../waiting.ts';
 import { expiresText, quotaText } from './views.ts';
 
 interface Options extends SinkOptions {
   readonly body: BodyOf<'keysGenerate'>;
+  /** File of an Ed25519 public key. */
+  readonly signingKey?: string;
 }
 type Generated = IssuedKey & { readonly delivered: string | null };
 
@@ -32,9 +35,12 @@ function readPolicy(read: Reader): RotationPolicy | null {
 export const generate = command<
   Options,
   Generated,
-  Pick<Needs, 'admin' | 'sinks' | 'settings' | 'waiting' | 'mask' | 'now' | 'sleep'>
+  Pick<Needs, 'admin' | 'sinks' | 'settings' | 'waiting' | 'mask' | 'now' | 'sleep' | 'files'>
 >({
   options: (read) => {
+    const signingKey = read.text('signing-key');
+    if (read.on('signing') && signingKey !== undefined)
+      read.wrong('signing-key', 'contradicts --signing: a key signs in one way', 'leave one of the two out');
     const expiresInMs = read.expiryMs('expiry');
     const quota = read.quota('quota');
     const requestBudget = read.countOrUnlimited('budget');
@@ -53,15 +59,25 @@ export const generate = command<
         ...(read.list('cidr') === undefined ? {} : { cidrs: [...(read.list('cidr') ?? [])] }),
         ...(requestBudget === undefined ? {} : { requestBudget }),
         ...withPolicy(readPolicy(read)),
+        ...(read.on('signing') ? { signing: { algorithm: 'hmac-sha256' as const } } : {}),
       },
+      ...(signingKey === undefined ? {} : { signingKey }),
       ...readSinkOptions(read),
     };
   },
   run: async (options, needs) => {
+    const { signingKey } = options;
+    const body: Options['body'] =
+      signingKey === undefined
+        ? options.body
+        : {
+            ...options.body,
+            signing: { algorithm: 'ed25519', publicKey: readPublicKey(await needs.files.readText(signingKey), signingKey) },
+          };
     const place = await prepared(options, needs);
     const { answer, secret, delivered } = await mintInto(
       place,
-      () => needs.admin.call('keysGenerate', { body: options.body, mints: 'once', ...writing(needs.waiting, needs.settings) }),
+      () => needs.admin.call('keysGenerate', { body, mints: 'once', ...writing(needs.waiting, needs.settings) }),
       (issued) => ({ secret: issued.secret, name: issued.key.name }),
       needs,
       (issued) =>
@@ -69,7 +85,7 @@ export const generate = command<
     );
     return { ...(await converged(answer, needs)), secret, delivered };
   },
-  show: (issued, _options, { nowMs, settings }) => {
+  show: (issued, { body, signingKey }, { nowMs, settings }) => {
     const { key } = issued;
     const landed = landing(issued.convergence, issued.revision);
     const facts = [
@@ -95,7 +111,11 @@ export const generate = command<
           plain(`  A new secret for it: fluxctl keys rotate ${key.name} --grace 0s --yes`),
         ],
       };
-    const before = [done(`Key created   ${key.id}   ${key.name}`), plain(`  ${facts.join(' · ')}`), ...landed.lines];
+    const signs =
+      body.signing === undefined && signingKey === undefined
+        ? []
+        : [plain(`  signs requests: keyid ${key.versions.at(-1)?.kid ?? ''}   Try: fluxctl sign GET URL --key-file …`)];
+    const before = [done(`Key created   ${key.id}   ${key.name}`), plain(`  ${facts.join(' · ')}`), ...signs, ...landed.lines];
     if (issued.delivered !== null)
       return { view: none, names, before: [...before, plain(`  secret delivered (${issued.delivered})`)], exit: landed.exit };
     return {
