@@ -47,7 +47,10 @@ function stepOf(check: CompiledCheck): Step[] {
     case 'api_key': {
       const scopes = check.scopes.length === 0 ? '' : ` with ${check.scopes.join(' ')}`;
       const query = check.queryParameter === null ? '' : ` (header, or query parameter ${check.queryParameter})`;
-      return [{ stage: 'authenticate', verdict: 'needs', detail: `an API key${scopes}${query}` }];
+      const what = check.signature === undefined ? 'an API key' : 'a signature (RFC 9421) by an API key';
+      return [
+        { stage: 'authenticate', verdict: 'needs', detail: `${what}${scopes}${check.signature === undefined ? query : ''}` },
+      ];
     }
     case 'jwt':
       return [{ stage: 'authenticate', verdict: 'needs', detail: tokenDetail(check) }];

@@ -11,6 +11,7 @@ function proves(check: CompiledCheck): string[] {
       return [`any_of(${ways.join(', ')})`];
     }
     case 'api_key':
+      return [check.signature === undefined ? 'api_key' : 'signed api_key'];
     case 'jwt':
       return [check.kind];
     case 'unenforceable':
