@@ -19,12 +19,12 @@ import { attachKeyIndex, attachLeases, attachRates, createLeaseMemory, createRat
 import { createPipeline } from '../src/pipeline/decide.ts';
 import { pepperRing } from '../src/pipeline/hmac.ts';
 import { UsageBook } from '../src/pipeline/usageBook.ts';
-import type { BenchKeys } from './keys.ts';
+import type { WrittenKeys } from './keys.ts';
 import { benchTelemetry } from './telemetry-parts.ts';
 
 const port = Number(process.argv[2]);
 const url = process.argv[3]!;
-const keys = JSON.parse(readFileSync(process.argv[4]!, 'utf8')) as BenchKeys;
+const keys = JSON.parse(readFileSync(process.argv[4]!, 'utf8')) as WrittenKeys;
 const routesMore = Number(process.env['BENCH_ROUTES'] ?? 0);
 
 const route = (prefix: string, over: Partial<RouteSpec>): RouteSpec => ({

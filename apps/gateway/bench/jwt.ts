@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { measure, median, residentKiB, type Sample } from './measure.ts';
-import { findProgram, freePort, type Peer, start, startUpstream } from './peers.ts';
-import { type GatewayReport, machineName, type Row, table, writeReport } from './report.ts';
+import { contest } from './contest.ts';
+import { cores, findProgram, freePort, type Peer, runDirectory, start, startUpstream } from './peers.ts';
+import { machineName, type Report, type Row, table, writeReport } from './report.ts';
 import { BENCH_AUDIENCE, BENCH_ISSUER, makeTokens } from './tokens.ts';
 
 export interface JwtBenchOptions {
@@ -12,7 +11,7 @@ export interface JwtBenchOptions {
   readonly cases?: readonly string[] | null;
   readonly rounds?: number;
   readonly seconds?: number;
-  /** Where gateway.json, .svg and .txt go; null: nowhere. */
+  /** Where jwt.json, .svg and .txt go; null: nowhere. */
   readonly results?: string | null;
 }
 
@@ -39,12 +38,12 @@ request = function() i = i % #tokens + 1 return requests[i] end
  * checks alg, iss, aud, exp and the signature of every request and tells the subject; ours checks all that and the scope. Needs Linux with
  * wrk, nginx and taskset; HAProxy before 2.5, or none, is left out.
  */
-export async function runJwtBench(options: JwtBenchOptions = {}): Promise<GatewayReport> {
+export async function runJwtBench(options: JwtBenchOptions = {}): Promise<Report> {
   const rounds = options.rounds ?? 3;
   const seconds = Math.min(options.seconds ?? 4, 6);
   for (const program of ['wrk', 'nginx', 'taskset'])
     if (findProgram(program) === null) throw new Error(`bench jwt needs ${program} on PATH`);
-  const dir = mkdtempSync(join(tmpdir(), 'fluxgate-bench-'));
+  const dir = runDirectory();
   const running: Peer[] = [];
   try {
     const upstream = await startUpstream(dir);
@@ -87,21 +86,36 @@ export async function runJwtBench(options: JwtBenchOptions = {}): Promise<Gatewa
       if (options.cases != null && !options.cases.includes(one.name)) continue;
       const port = await freePort();
       const argv = [process.execPath, bundle, String(port), `http://127.0.0.1:${upstream.port}`, jwksFile];
-      const ours = await start('fluxgate', 0, port, ['env', ...one.env, ...argv]);
+      const ours = await start('fluxgate', cores().proxy, port, ['env', ...one.env, ...argv]);
       running.push(ours);
       // HAProxy does not look at the key id: the storm is ours alone.
       const peers = one.expectRefusals || haproxy === null ? [ours] : [ours, haproxy];
-      rows.push(...(await runCase(one, dir, peers, rounds, seconds)));
+      const lanes = peers.map((peer) => ({
+        name: peer.name,
+        peer,
+        script: lua(one.tokens),
+        connections: 64,
+        expectRefusals: one.expectRefusals,
+      }));
+      rows.push(...(await contest(one.name, lanes, { dir, rounds, seconds })));
       await ours.stop();
     }
-    const report: GatewayReport = {
+    const repeated = rows.find((row) => row.case === 'jwt-repeated' && row.peer === 'fluxgate')?.ratios['haproxy'];
+    const report: Report = {
+      bench: 'jwt',
       takenAt: new Date().toISOString(),
       machine: machineName(),
       node: process.version,
       rounds,
       seconds,
+      says: Object.fromEntries(cases.map((one) => [one.name, one.says])),
       rows,
-      idle: null,
+      idle: [],
+      figures:
+        repeated === undefined
+          ? []
+          : [{ what: 'repeated tokens × HAProxy jwt_verify RS256', value: repeated, sense: 'at least', bar: 1, moonshot: 2 }],
+      notes: haproxy === null ? ['haproxy is left out: not on this machine, or it knows no jwt_verify'] : [],
     };
     process.stdout.write(table(report));
     if (options.results != null) writeReport(options.results, report);
@@ -110,31 +124,6 @@ export async function runJwtBench(options: JwtBenchOptions = {}): Promise<Gatewa
     for (const peer of running.reverse()) await peer.stop();
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-async function runCase(one: JwtCase, dir: string, peers: readonly Peer[], rounds: number, seconds: number): Promise<Row[]> {
-  const script = join(dir, `${one.name}.lua`);
-  writeFileSync(script, lua(one.tokens), { mode: 0o600 });
-  const samples = new Map<Peer, Sample[]>(peers.map((peer) => [peer, []]));
-  const load = (peer: Peer, secs: number) =>
-    measure({ port: peer.port, pid: peer.pid, script, seconds: secs, connections: 64, expectRefusals: one.expectRefusals });
-  for (const peer of peers) await load(peer, 1);
-  for (let round = 0; round < rounds; round++) for (const peer of peers) samples.get(peer)!.push(await load(peer, seconds));
-  const bar = peers.find((peer) => peer.name === 'haproxy');
-  return peers.map((peer) => {
-    const mine = samples.get(peer)!;
-    return {
-      case: one.name,
-      peer: peer.name,
-      perCoreSecond: median(mine.map((sample) => sample.perCoreSecond)),
-      againstHaproxy:
-        bar === undefined ? null : median(mine.map((sample, i) => sample.perCoreSecond / samples.get(bar)![i]!.perCoreSecond)),
-      p50Ms: median(mine.map((sample) => sample.p50Ms)),
-      p99Ms: median(mine.map((sample) => sample.p99Ms)),
-      memoryMiB: residentKiB(peer.pid) / 1024,
-      unexpected: mine.reduce((sum, sample) => sum + sample.unexpected, 0),
-    };
-  });
 }
 
 /** `jwt_verify` and `http_auth_bearer` came with 2.5; an older one does not take this configuration, and is left out. */
@@ -175,20 +164,9 @@ backend b
 `,
   );
   try {
-    return await start('haproxy', 0, port, [haproxy, '-db', '-f', join(dir, 'haproxy.cfg')]);
+    return await start('haproxy', cores().proxy, port, [haproxy, '-db', '-f', join(dir, 'haproxy.cfg')]);
   } catch {
     process.stderr.write('bench jwt: this HAProxy knows no jwt_verify (it came with 2.5) and is left out\n');
     return null;
   }
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const value = (name: string): string | undefined =>
-    process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
-  await runJwtBench({
-    cases: value('cases')?.split(',') ?? null,
-    rounds: Number(value('rounds') ?? 3),
-    seconds: Number(value('seconds') ?? 4),
-    results: value('results') ?? null,
-  });
 }

@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { cores, track } from './peers.ts';
 
-const run = promisify(execFile);
 const TICKS_PER_SECOND = 100;
 
 /** One load run against one proxy. */
@@ -11,12 +10,14 @@ export interface Sample {
   readonly cpuSeconds: number;
   /** Requests per second of the proxy's processor time. */
   readonly perCoreSecond: number;
+  /** Requests per second by the clock on the wall. */
+  readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly unexpected: number;
 }
 
-/** Processor time of a process so far, user and system, in seconds. */
+/** Processor time of a process so far, user and system, all threads, in seconds. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -35,6 +36,8 @@ const millis = (text: string | undefined): number => {
 
 export interface Load {
   readonly port: number;
+  /** `port` speaks TLS. */
+  readonly tls?: boolean;
   readonly pid: number;
   readonly script: string;
   readonly seconds: number;
@@ -43,22 +46,18 @@ export interface Load {
   readonly expectRefusals: boolean;
 }
 
-/** wrk on the second core, the proxy's clock read before and after. */
+/** wrk on the cores of the load, the proxy's clock read before and after. */
 export async function measure(load: Load): Promise<Sample> {
   const before = cpuSeconds(load.pid);
-  const args = [
-    '-c',
-    '1',
-    'wrk',
+  const stdout = await wrk([
     '-t1',
     `-c${load.connections}`,
     `-d${load.seconds}s`,
     '--latency',
     '-s',
     load.script,
-    `http://127.0.0.1:${load.port}`,
-  ];
-  const { stdout } = await run('taskset', args);
+    `${load.tls === true ? 'https' : 'http'}://127.0.0.1:${load.port}`,
+  ]);
   const used = cpuSeconds(load.pid) - before;
   const requests = Number(/([0-9]+) requests in/.exec(stdout)?.[1] ?? 0);
   const others = Number(/Non-2xx or 3xx responses: ([0-9]+)/.exec(stdout)?.[1] ?? 0);
@@ -68,10 +67,22 @@ export async function measure(load: Load): Promise<Sample> {
     requests,
     cpuSeconds: used,
     perCoreSecond: used > 0 ? requests / used : 0,
+    perSecond: Number(/Requests\/sec:\s+([0-9.]+)/.exec(stdout)?.[1] ?? Number.NaN),
     p50Ms: millis(/50%\s+(\S+)/.exec(stdout)?.[1]),
     p99Ms: millis(/99%\s+(\S+)/.exec(stdout)?.[1]),
     unexpected: broken + (load.expectRefusals ? requests - others : others),
   };
+}
+
+async function wrk(args: readonly string[]): Promise<string> {
+  const child = track(spawn('taskset', ['-c', cores().load, 'wrk', ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
+  let stdout = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString('utf8');
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`wrk ended with ${code}: ${stdout}`);
+  return stdout;
 }
 
 export function median(values: readonly number[]): number {

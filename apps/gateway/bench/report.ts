@@ -1,100 +1,148 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { plot } from './plot.ts';
 
 /** Medians of one proxy in one case. */
 export interface Row {
   readonly case: string;
   readonly peer: string;
   readonly perCoreSecond: number;
-  /** Median of the per-round quotients against HAProxy; null without it. */
-  readonly againstHaproxy: number | null;
+  readonly perSecond: number;
+  /** Requests per core-second over those of each other proxy of the case: medians of per-round quotients. */
+  readonly ratios: Readonly<Record<string, number>>;
+  /** The same of the 99th percentile. */
+  readonly p99Ratios: Readonly<Record<string, number>>;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly memoryMiB: number;
+  /** Answers of another kind than the case wants, and broken connections. */
   readonly unexpected: number;
 }
 
 export interface IdleRow {
+  readonly peer: string;
   readonly connections: number;
   readonly kibPerConnection: number;
 }
 
-export interface GatewayReport {
+/** One figure that the project has set itself. */
+export interface Figure {
+  readonly what: string;
+  readonly value: number;
+  readonly bar: number;
+  readonly moonshot: number | null;
+  readonly sense: 'at least' | 'at most';
+}
+
+export interface Report {
+  /** Names the files. */
+  readonly bench: string;
   readonly takenAt: string;
   readonly machine: string;
   readonly node: string;
   readonly rounds: number;
   readonly seconds: number;
+  readonly says: Readonly<Record<string, string>>;
   readonly rows: readonly Row[];
-  readonly idle: IdleRow | null;
+  readonly idle: readonly IdleRow[];
+  readonly figures: readonly Figure[];
+  /** What was left out, and why. */
+  readonly notes: readonly string[];
 }
 
 export const machineName = (): string => `${cpus()[0]?.model.trim() ?? 'unknown'} × ${cpus().length}`;
 
-const cell = (text: string, width: number): string => text.padEnd(width);
-const number = (value: number, digits = 0): string =>
+export const number = (value: number, digits = 0): string =>
   Number.isFinite(value) ? value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits }) : '–';
 
-export function table(report: GatewayReport): string {
-  const lines = [`${report.machine}, Node ${report.node}, ${report.rounds} rounds of ${report.seconds} s, ${report.takenAt}`, ''];
-  lines.push(
-    ['case', 'proxy', 'req/core-s', '÷ haproxy', 'p50 ms', 'p99 ms', 'MiB', 'unexpected']
-      .map((head, i) => cell(head, i < 2 ? 18 : 12))
-      .join(''),
+export const isMet = ({ value, bar, sense }: Figure): boolean => (sense === 'at least' ? value >= bar : value <= bar);
+
+function columns(rows: readonly (readonly string[])[], texts: number): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i < texts ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
   );
-  for (const row of report.rows) {
-    const ratio = row.againstHaproxy === null ? '–' : `${number(row.againstHaproxy, 2)}`;
-    const cells = [
-      row.case,
-      row.peer,
-      number(row.perCoreSecond),
-      ratio,
-      number(row.p50Ms, 2),
-      number(row.p99Ms, 2),
-      number(row.memoryMiB),
-      number(row.unexpected),
-    ];
-    lines.push(cells.map((text, i) => cell(text, i < 2 ? 18 : 12)).join(''));
-  }
-  if (report.idle !== null)
-    lines.push(
-      '',
-      `idle connections: ${number(report.idle.kibPerConnection, 1)} KiB each (${number(report.idle.connections)} open)`,
+}
+
+const REFERENCES = ['haproxy', 'nginx', 'nginx+lua', 'caddy', 'fastify', 'express-gateway'];
+
+export function table(report: Report): string {
+  const { rows, figures, idle } = report;
+  const blocks: string[][] = [
+    [
+      `${report.bench}: ${report.machine}, Node ${report.node}, ${report.rounds} × ${report.seconds} s, ${report.takenAt}`,
+      'req/core-s: requests per second of processor time of the proxy, user and system, all its threads. × HAProxy: of the same round.',
+    ],
+    columns(
+      [
+        ['case', 'proxy', 'req/core-s', '× haproxy', 'req/s', 'p50 ms', 'p99 ms', 'MiB', 'unexpected'],
+        ...rows.map((row) => [
+          row.case,
+          row.peer,
+          number(row.perCoreSecond),
+          number(row.ratios['haproxy'] ?? Number.NaN, 2),
+          number(row.perSecond),
+          number(row.p50Ms, 2),
+          number(row.p99Ms, 2),
+          number(row.memoryMiB),
+          number(row.unexpected),
+        ]),
+      ],
+      2,
+    ),
+  ];
+  const ours = rows.filter((row) => row.peer === 'fluxgate');
+  const named = REFERENCES.filter((peer) => ours.some((row) => peer in row.ratios));
+  if (named.length > 0)
+    blocks.push(
+      columns(
+        [
+          ['fluxgate, times', ...named],
+          ...ours.map((row) => [row.case, ...named.map((peer) => number(row.ratios[peer] ?? Number.NaN, 2))]),
+        ],
+        1,
+      ),
     );
-  return `${lines.join('\n')}\n`;
+  if (idle.length > 0)
+    blocks.push(
+      columns(
+        [
+          ['idle connections', 'open', 'KiB each'],
+          ...idle.map((one) => [one.peer, number(one.connections), number(one.kibPerConnection, 1)]),
+        ],
+        1,
+      ),
+    );
+  if (figures.length > 0)
+    blocks.push(
+      columns(
+        [
+          ['figure', '', 'measured', 'bar', 'moonshot'],
+          ...figures.map((one) => [
+            one.what,
+            isMet(one) ? 'met' : 'MISSED',
+            number(one.value, 2),
+            `${one.sense === 'at least' ? '≥' : '≤'} ${one.bar}`,
+            one.moonshot === null ? '' : String(one.moonshot),
+          ]),
+        ],
+        2,
+      ),
+    );
+  const cases = Object.entries(report.says).filter(([name]) => rows.some((row) => row.case === name));
+  if (cases.length > 0) blocks.push(columns(cases, 2));
+  if (report.notes.length > 0) blocks.push(report.notes.map((note) => `note: ${note}`));
+  return `${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-const COLOURS: Readonly<Record<string, string>> = { fluxgate: '#2563eb', haproxy: '#64748b', nginx: '#16a34a', caddy: '#d97706' };
-
-/** Bars per case, in requests per core-second. */
-export function svg(report: GatewayReport): string {
-  const names = [...new Set(report.rows.map((row) => row.case))];
-  const barHeight = 16;
-  const parts: string[] = [];
-  let y = 40;
-  for (const name of names) {
-    const rows = report.rows.filter((row) => row.case === name);
-    const most = Math.max(...rows.map((row) => row.perCoreSecond), 1);
-    parts.push(`<text x="10" y="${y}" font-weight="bold">${name}</text>`);
-    y += 6;
-    for (const row of rows) {
-      const width = Math.round((row.perCoreSecond / most) * 420);
-      parts.push(`<rect x="130" y="${y}" width="${width}" height="${barHeight - 3}" fill="${COLOURS[row.peer] ?? '#a1a1aa'}"/>`);
-      parts.push(
-        `<text x="124" y="${y + 11}" text-anchor="end">${row.peer}</text><text x="${136 + width}" y="${y + 11}">${number(row.perCoreSecond)}</text>`,
-      );
-      y += barHeight;
-    }
-    y += 22;
-  }
-  const title = `Requests per second of processor time (${report.takenAt.slice(0, 10)}, ${report.machine})`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${y}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/><text x="10" y="20" font-size="13">${title.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>${parts.join('')}</svg>\n`;
-}
-
-export function writeReport(dir: string, report: GatewayReport): void {
+/** `<bench>.json`, `.txt` and `.svg`. */
+export function writeReport(dir: string, report: Report): void {
   mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, 'gateway.json'), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(join(dir, 'gateway.svg'), svg(report));
-  writeFileSync(join(dir, 'gateway.txt'), table(report));
+  writeFileSync(join(dir, `${report.bench}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(join(dir, `${report.bench}.txt`), table(report));
+  writeFileSync(join(dir, `${report.bench}.svg`), plot(report));
 }

@@ -2,23 +2,22 @@
  * What logs, metrics and spans cost: the same gateway with nothing on and with more and more on, rounds in turn, medians.
  * Usage: telemetry.ts [--rounds=5] [--seconds=3]. Gateway on core 0, load, upstream and collector on core 1.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { CASES } from './cases.ts';
-import { makeKeys } from './keys.ts';
+import { byKey, wrkScript } from './cases.ts';
+import { makeKeys, writtenKeys } from './keys.ts';
 import { measure, median } from './measure.ts';
-import { type Peer, startGateway, startUpstream } from './peers.ts';
+import { cores, freePort, type Peer, runDirectory, start, startUpstream } from './peers.ts';
 
 const value = (name: string, fallback: number): number =>
   Number(process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? fallback);
 const rounds = Math.min(value('rounds', 5), 15);
 const seconds = Math.min(value('seconds', 3), 6);
 
-const dir = mkdtempSync(join(tmpdir(), 'fluxgate-telemetry-'));
+const dir = runDirectory();
 const collector = createServer((request, response) => {
   request.resume();
   request.on('end', () => response.end('{}'));
@@ -39,7 +38,9 @@ try {
   if (upstream === null) throw new Error('nginx is needed as the upstream');
   running.push(upstream);
   const keys = makeKeys(1000);
-  const around = { dir, keys, upstreamPort: upstream.port, node: process.execPath };
+  const url = `http://127.0.0.1:${upstream.port}`;
+  const keysFile = join(dir, 'keys.json');
+  writeFileSync(keysFile, writtenKeys(keys), { mode: 0o600 });
   const bundle = join(dir, 'gateway.mjs');
   const entry = join(import.meta.dirname, 'gateway-main.ts');
   await build({
@@ -52,9 +53,14 @@ try {
     logLevel: 'error',
   });
   const script = join(dir, 'load.lua');
-  writeFileSync(script, CASES[0]!.script(keys), { mode: 0o600 });
+  writeFileSync(script, wrkScript(byKey(keys)), { mode: 0o600 });
   const peers: Peer[] = [];
-  for (const [, env] of MODES) peers.push(await startGateway(around, bundle, env));
+  for (const [name, env] of MODES) {
+    const port = await freePort();
+    const settings = Object.entries(env).map(([setting, content]) => `${setting}=${content}`);
+    const argv = ['env', ...settings, process.execPath, bundle, String(port), url, keysFile];
+    peers.push(await start(name, cores().proxy, port, argv));
+  }
   running.push(...peers);
   const load = (peer: Peer, secs: number) =>
     measure({ port: peer.port, pid: peer.pid, script, seconds: secs, connections: 64, expectRefusals: false });
