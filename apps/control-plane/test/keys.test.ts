@@ -115,6 +115,18 @@ test('a key is found by id, by name and by kid, and in no other realm', async ()
     expect((await other.get<Problem>(`/v1/keys/${by}`)).body.code).toBe('key_not_found');
 });
 
+test('a key named like the kid of another one does not stand in for it: a revocation by kid ends the key of that kid', async () => {
+  const tenant = await plane.newRealm();
+  const { key } = await generate(tenant, { name: 'leaked' });
+  const kid = key.versions[0]?.kid ?? '';
+  const decoy = await generate(tenant, { name: kid });
+  expect((await tenant.get<Key>(`/v1/keys/${kid}`)).body.id).toBe(key.id);
+  await tenant.post(`/v1/keys/${kid}/revoke`, {});
+  const { keys } = await state(tenant);
+  expect(keys.get(kid)?.state).toBe('revoked');
+  expect(keys.get(decoy.key.versions[0]?.kid ?? '')?.state).toBe('active');
+});
+
 test('keys are listed newest first, page by page, none twice and none missing', async () => {
   const tenant = await plane.newRealm();
   for (let index = 0; index < 7; index += 1) await generate(tenant, { name: `k${index}` });
@@ -370,6 +382,26 @@ test('a rotation delivers into the secret store instead of the answer, never ove
   expect(parsed.ok && parsed.kid).toBe(done.body.rotation.toKid);
   // The nodes knew it before it lay there.
   expect(plane.nodes.asked.at(-1)).toMatchObject({ realm: tenant.realm, revision: done.body.revision });
+});
+
+test('a key rotator delivers where the policy of the key says and nowhere else, so that it overwrites no secret of others', async () => {
+  const tenant = await plane.newRealm();
+  const own = 'vault:secret/data/clients/p#api_key';
+  await generate(tenant, { name: 'p', rotation: { everyMs: 30 * dayMs, graceMs: 3_600_000, deliver: own } });
+  await generate(tenant, { name: 'bare' });
+  await tenant.put('/v1/secrets', { path: 'secret/data/oauth2', field: 'client_secret', value: 'of-the-provider' });
+  const rotator = await tenant.as('key-rotator');
+  for (const [name, deliver] of [
+    ['p', 'vault:secret/data/oauth2#client_secret'],
+    ['bare', 'vault:secret/data/oauth2#client_secret'],
+    ['bare', own],
+  ]) {
+    const refused = await rotator.post<Problem>(`/v1/keys/${name}/rotate`, { deliver });
+    expect([name, refused.status, refused.body.code]).toEqual([name, 403, 'forbidden']);
+  }
+  const kept = await plane.services.secretsOf(tenant.realm).get('secret/data/oauth2', 'client_secret');
+  expect(kept?.reveal()).toBe('of-the-provider');
+  expect((await rotator.post<RotatedKey>('/v1/keys/p/rotate', { deliver: own })).status).toBe(201);
 });
 
 test('a delivery that fails undoes the rotation', async () => {

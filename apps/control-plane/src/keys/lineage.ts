@@ -15,22 +15,26 @@ export interface Lineage {
   readonly rotations: readonly RotationRow[];
 }
 
-const withoutIds = (text: string): boolean => /^[0-9A-Za-z]{12}$/.test(text);
+const looksLikeKid = (text: string): boolean => /^[0-9A-Za-z]{12}$/.test(text);
 
 export const keyNotFound = (key: string): Problem =>
   problem('key_not_found', `there is no key with the name, id or kid "${key.slice(0, 200)}"`, '`fluxctl keys list` shows all');
 
-/** The id behind an id, a name or a kid, in this order; null when there is none in the realm. */
+/**
+ * The id behind an id, a kid or a name; null when there is none in the realm. Kids before names: a kid is made by chance, a name is
+ * chosen, and a key that bears the kid of another as its name must not be the one that a revocation by kid ends.
+ */
 export async function findCredentialId(tx: Tx, realm: string, key: string): Promise<string | null> {
+  const version = looksLikeKid(key)
+    ? await tx.keyVersion.findFirst({ where: { realm, kid: key }, select: { credentialId: true } })
+    : null;
+  if (version !== null) return version.credentialId;
   const named = await tx.credential.findFirst({
     where: { realm, OR: [{ id: key }, { name: key }] },
     select: { id: true },
     orderBy: { id: 'asc' },
   });
-  if (named !== null) return named.id;
-  if (!withoutIds(key)) return null;
-  const version = await tx.keyVersion.findFirst({ where: { realm, kid: key }, select: { credentialId: true } });
-  return version?.credentialId ?? null;
+  return named?.id ?? null;
 }
 
 async function load(tx: Tx, id: string): Promise<Lineage | null> {
