@@ -111,6 +111,7 @@ export const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['FLUXCTL_TOKEN', 'admin token; then no stored one is read'],
   ['FLUXCTL_TOKEN_FILE', 'file that holds the admin token'],
   ['FLUXCTL_CONTEXT', 'context to use'],
+  ['FLUXCTL_SIGNING_KEY_FILE', 'file of the secret or private key with which fluxctl sign signs'],
   ['FLUXCTL_CONFIG', 'configuration file (default: $XDG_CONFIG_HOME/fluxctl/config.yaml)'],
   ['FLUXCTL_OUTPUT', 'default of --output'],
   ['FLUXCTL_TIMEOUT', 'default of --timeout'],

@@ -240,3 +240,12 @@ test('the lines of the manual work in a shell with curl, where there is one', as
   }
   expect(upstream.received.map(({ method, body }) => `${method} ${body.toString()}`)).toEqual(['GET ', `POST ${BODY}`]);
 });
+
+test('the client of the manual, written with nothing but Node, gets through', async () => {
+  const manual = readFileSync(join(home, 'docs', 'signed-requests.md'), 'utf8');
+  const client = /```js\n([\s\S]*?)```/.exec(manual)?.[1] ?? '';
+  expect(client).toContain('http://127.0.0.1:8080');
+  writeFileSync(join(house.dir, 'client.mjs'), client.replace('http://127.0.0.1:8080', house.nodes[0]?.url ?? ''));
+  const ran = startProcess('client.mjs', [], {}, { cwd: house.dir });
+  expect([(await ran.exited).code, ran.output()]).toEqual([0, expect.stringMatching(/^200 .*"bytes":13/)]);
+});
