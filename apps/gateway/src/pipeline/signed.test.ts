@@ -248,6 +248,30 @@ test('a registered public key is the only thing its credential signs with', () =
   expect(seen(world1({ grant: {} }).ask(null, sign(KEY)))).toBe('401 signature_invalid');
 });
 
+test('a field that a route wants covered may be missing, but not be added', () => {
+  const w = world1({ routes: [route('/closed', [signed(['content-type', 'x-http-method-override'])])] });
+  expect(seen(w.ask(null, sign(KEY)))).toBe('forward');
+  const ask = sign(KEY);
+  const added: Ask = { ...ask, headers: [...(ask.headers ?? []), ['X-HTTP-Method-Override', 'DELETE']] };
+  expect(seen(w.ask(null, added))).toBe('401 signature_invalid');
+  const covering = sign(KEY, { headers: [['Content-Type', 'a/b']] }, { covers: [...COVERS, 'content-type'] });
+  expect(seen(w.ask(null, { ...covering, headers: covering.headers?.slice(1) ?? [] }))).toBe('401 signature_invalid');
+  expect(seen(w.ask(null, covering))).toBe('forward');
+});
+
+test.each([
+  ['Connection', 'close, X-Amount', 'takes the covered x-amount away'],
+  ['X_Amount', '99', 'may be read as the covered x-amount'],
+  ['x-amount', '99', 'not that of the key'],
+])('a covered field cannot be changed on its way to the upstream by %s: %s', (name, value, why) => {
+  const w = world1();
+  const ask = sign(KEY, { headers: [['X-Amount', '1']] }, { covers: [...COVERS, 'x-amount'] });
+  const decision = w.ask(null, { ...ask, headers: [...(ask.headers ?? []), [name, value]] });
+  expect(seen(decision)).toBe('401 signature_invalid');
+  if (decision.kind === 'answer') expect(decision.because).toContain(why);
+  expect(seen(w.ask(null, ask))).toBe('forward');
+});
+
 test('scopes, networks and rates hold for signed requests as for others', () => {
   const w = world1({ routes: [route('/closed', [signed([], 300_000, ['write:metrics'])])] });
   expect(seen(w.ask(null, sign(KEY)))).toBe('403 insufficient_scope');
@@ -320,4 +344,22 @@ test('what anybody composes over a canonical request is verified, whatever the r
     if (!replayed)
       expect([ask, seen(decision), decision.kind === 'answer' ? decision.because : '']).toEqual([ask, 'forward', '']);
   }
+});
+
+test('what a signature covers reaches the upstream: nobody on the way can have it dropped, or say it again in another spelling', () => {
+  const w = world({
+    routes: [route('/closed', [signed(['x-amount-due'])])],
+    keys: [KEY],
+    grant: { signing: { algorithm: 'hmac-sha256' } },
+  });
+  const ask = () => sign(KEY, { headers: [['X-Amount-Due', '10']] }, { covers: [...COVERS, 'x-amount-due'] });
+  const decide = (...more: [string, string][]) => {
+    const { headers = [], ...rest } = ask();
+    return seen(w.ask(null, { ...rest, headers: [...headers, ...more] }));
+  };
+  expect(decide(['Connection', 'keep-alive'])).toBe('forward');
+  expect(decide(['Connection', 'close, X-Amount-DUE'])).toBe('401 signature_invalid');
+  expect(decide(['Connection', 'close'], ['Connection', 'x_amount_due'])).toBe('401 signature_invalid');
+  for (const twin of ['x_amount_due', 'X_Amount-Due', 'x-amount_due'])
+    expect([twin, decide([twin, '0'])]).toEqual([twin, '401 signature_invalid']);
 });

@@ -21,6 +21,10 @@ export interface ReadSignature {
   readonly endsS: number;
   /** The body must have all of these; null: there is no body, and nothing is claimed of one. */
   readonly digests: readonly ContentDigest[] | null;
+  /** Names of the covered header fields. */
+  readonly fields: readonly string[];
+  /** Lower-case names of the covered fields: what must reach the upstream as it was signed. */
+  readonly fields: readonly string[];
 }
 
 export interface SignatureFault {
@@ -63,7 +67,7 @@ export function readSignature(message: SignedMessage, spec: SignatureSpec, nowMs
   if (created.value > nowS + SIGNATURE_SKEW_S) return invalid('created lies in the future: the clocks differ');
   if (nowS >= endsS) return invalid(nowS >= oldestS ? 'created too long ago' : 'expired');
 
-  const lacking = uncovered(plainNames(input), spec, message.hasBody);
+  const lacking = uncovered(plainNames(input), spec, message);
   if (lacking !== null) return invalid(`${lacking} is not covered`);
   const base = signatureBase(message, input);
   if (!base.ok) return invalid(base.why);
@@ -74,7 +78,8 @@ export function readSignature(message: SignedMessage, spec: SignatureSpec, nowMs
     if (!read.ok) return malformed(read.why);
     digests = read.value;
   }
-  return { ok: true, kid, algorithm, base: base.value, signature, nonce, createdS: created.value, endsS, digests };
+  const fields = input.items.flatMap(({ bare }) => (bare.type === 'string' && !bare.value.startsWith('@') ? [bare.value] : []));
+  return { ok: true, kid, algorithm, base: base.value, signature, nonce, createdS: created.value, endsS, digests, fields };
 }
 
 interface Chosen {
@@ -122,3 +127,6 @@ function plainNames(input: InnerList): ReadonlySet<string> {
   for (const { bare, parameters } of input.items) if (bare.type === 'string' && parameters.size === 0) names.add(bare.value);
   return names;
 }
+
+const fieldsOf = (input: InnerList): readonly string[] =>
+  input.items.flatMap(({ bare }) => (bare.type === 'string' && !bare.value.startsWith('@') ? [bare.value] : []));
