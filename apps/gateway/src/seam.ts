@@ -52,6 +52,8 @@ export interface RequestFacts {
   headerCount(name: string): number;
   /** Values of all fields of that lower-case name, in order. */
   headerValues(name: string): readonly string[];
+  /** There is a field whose name differs from that lower-case one only in `_` for `-`: somebody behind us may read it as the same. */
+  hasTwin(name: string): boolean;
 }
 
 /** Flat list: name, value, name, value … Names as they shall appear on the wire; values without CR, LF or NUL. */
@@ -76,8 +78,8 @@ export interface Forward {
   readonly principal: string | null;
   /** Id of the key that was accepted; not secret. */
   readonly kid?: string | null;
-  /** When the credential behind an upgrade ends (wall clock, with its leeway): a stream does not outlive it. Absent: it has no end, or this is no upgrade. */
-  readonly credentialEndsMs?: number;
+  /** The token that was accepted: only the pipeline reads it, when it judges a lasting exchange again. */
+  readonly bearer?: object | null;
   /** The body of a signed request, to be held until its digest is known to be right. Absent: it streams. */
   readonly held?: BodyProof;
 }
@@ -140,7 +142,35 @@ export interface Recorded {
 /** After the last byte, or when the exchange broke. Must not throw, and must not keep what it is given. */
 export type Record = (exchange: Recorded) => void;
 
+/** Why a lasting exchange ends before its time. */
+export interface Ending {
+  /** WebSocket close code. 4401: a credential it was let in by has ended. 4403: the credential lives, but does not permit this any more. */
+  readonly code: 4401 | 4403;
+  /** What the same request would be refused with now. */
+  readonly refusal: RefusalCode;
+  /** For the close frame and the log: `key_revoked`, `token_expired`, `address_not_allowed` … */
+  readonly reason: string;
+}
+
+/** An exchange that outlives the decision that let it in: an upgraded stream, or a request that takes long. */
+export interface Lasting {
+  readonly facts: RequestFacts;
+  /** By what it was let in. A renewal of its credential would put another one here. */
+  readonly admission: Forward;
+  /** An upgraded stream closes at the next frame boundary, any other exchange at once. */
+  end(ending: Ending): void;
+}
+
+/** The lasting exchanges of one worker. */
+export interface LastingByKey {
+  /** Takes in what has begun to last since the last call, and answers with just those. */
+  arrivals(): readonly Lasting[];
+  /** By id of the key that let them in; '' for those without one. */
+  readonly groups: ReadonlyMap<string, ReadonlySet<Lasting>>;
+}
+
 export interface Wire {
+  readonly lasting: LastingByKey;
   /** Swap the plan: upstream pools are kept where their targets are unchanged. */
   setPlan(plan: Plan): void;
   listen(port: number, host: string): Promise<number>;

@@ -333,13 +333,13 @@ export class ClientConnection implements Timed {
   }
 
   /** Sends FIN, and reads on for a moment: closing on unread bytes would take the answer away from the client. */
-  #lastWrite(message: string | Buffer): void {
+  #lastWrite(message: string | Buffer, flushMs: number | null = null): void {
     this.#phase = 'linger';
     this.input.clear();
     this.#scanner = null;
     this.#blocked = false;
     const { wheel, limits } = this.#context;
-    wheel.set(this, limits.sendStallMs);
+    wheel.set(this, flushMs ?? limits.sendStallMs);
     const flushed = () => {
       if (this.#phase === 'linger') wheel.set(this, limits.lingerMs);
     };
@@ -353,10 +353,11 @@ export class ClientConnection implements Timed {
     this.#phase = 'tunnel';
   }
 
-  endTunnel(): void {
+  /** What was written may take so long to reach the client; null: as long as anything. */
+  endTunnel(flushMs: number | null): void {
     this.tunnel = null;
     this.#exchange = null;
-    if (this.#phase !== 'closed') this.#lastWrite('');
+    if (this.#phase !== 'closed') this.#lastWrite('', flushMs);
   }
 
   #drained(): void {
@@ -410,7 +411,7 @@ export class ClientConnection implements Timed {
     this.#gone();
   }
 
-  /** On the way out: idle connections go at once, the others after their answer. */
+  /** On the way out: an idle connection goes; the others end with their answer. */
   drain(): void {
     if (this.isIdle && this.#phase !== 'linger' && this.#phase !== 'closed' && this.input.buf === null) this.#lastWrite('');
   }

@@ -1,5 +1,5 @@
 import type { CompiledRoute, RefusalCode } from '@fluxgate/policy';
-import type { Decision, FlatHeaders, Forward, Recorded } from '../seam.ts';
+import type { Decision, Ending, FlatHeaders, Forward, Lasting, Recorded } from '../seam.ts';
 import { pickMember } from './balance.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Facts } from './facts.ts';
@@ -30,7 +30,7 @@ const FAILURE_CODES: Readonly<Record<UpstreamFailure, RefusalCode>> = {
 };
 
 /** One request and its answer. Owns the upstream connection while it lasts; ends exactly once, in `finish`. */
-export class Exchange implements UpstreamUser, Timed, Recorded {
+export class Exchange implements UpstreamUser, Timed, Recorded, Lasting {
   /** The bound on the whole exchange, where the upstream has one. */
   dueMs = 0;
   armedMs = 0;
@@ -52,6 +52,11 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
   upstreamSpan = '';
   upstreamTarget: string | null = null;
   fault: string | null = null;
+  /** Kept by `LastingExchanges`: where this one stands among those that were forwarded. */
+  watched: 'no' | 'young' | 'lasting' = 'no';
+  older: Exchange | null = null;
+  younger: Exchange | null = null;
+  groupKid = '';
   readonly #context: WireContext;
   #runtime: UpstreamRuntime | null = null;
   #target: Target | null = null;
@@ -112,6 +117,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
       this.#refuse(code, because, decision.route);
       return;
     }
+    this.#context.lasting.began(this);
     if (this.facts.expectContinue && this.client.input.buf === null) this.client.write('HTTP/1.1 100 Continue\r\n\r\n');
     if (decision.held !== undefined) {
       this.#held = new HeldBody(decision.held);
@@ -364,6 +370,18 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     this.client.cut(this.#relay?.closeFramed ?? false);
   }
 
+  get admission(): Forward {
+    return this.forward;
+  }
+
+  /** What let it in does so no more. */
+  end({ code, refusal, reason }: Ending): void {
+    if (this.over) return;
+    const { tunnel } = this.client;
+    if (this.status === 101 && tunnel !== null) tunnel.close(code, reason);
+    else this.refuseLate(refusal, `ended in the middle: ${reason}`);
+  }
+
   /** The client is gone. */
   abandoned(because: string): void {
     if (this.over) return;
@@ -408,6 +426,7 @@ export class Exchange implements UpstreamUser, Timed, Recorded {
     if (this.over) return;
     this.over = true;
     this.dueMs = 0;
+    this.#context.lasting.ended(this);
     this.#dropUpstream();
     this.upstreamTarget = this.upstreamName;
     this.fault = fault;

@@ -11,7 +11,14 @@ import type { WireContext } from './wire-context.ts';
 
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** How long a condemned stream may take to reach the end of a frame and to close by itself. */
-const CLOSE_MS = 900;
+const CLOSE_MS = 600;
+/** How long the close frame may wait behind bytes that the client does not take. */
+const CLOSE_FLUSH_MS = 250;
+
+/** RFC 6455 §7.4.1: the limit of a route is no fault of anybody; a client may come again. */
+const GOING_AWAY = 1001;
+/** IANA registry: the service restarts, come again. */
+export const SERVICE_RESTART = 1012;
 
 /**
  * 101: if it answers a WebSocket handshake that we forwarded, and proves it (RFC 6455 §4.2.2), both connections become one stream.
@@ -50,10 +57,12 @@ export function beginTunnel(
   client.beginTunnel(tunnel);
   client.write(`${head}\r\n`);
   if (early.length > 0) tunnel.upstreamData(early, early.length);
+  context.upgraded.add(tunnel);
+  context.lasting.settle(exchange);
   // Frames that the client sent along with its handshake.
   const waiting = client.takeInput();
   if (waiting !== null) tunnel.fromClient(waiting);
-  context.upgraded.add(tunnel);
+  if (context.draining) tunnel.close(SERVICE_RESTART, 'service restart');
   return true;
 }
 
@@ -68,8 +77,6 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   readonly #openedMs: number;
   readonly #idleMs: number;
   readonly #lifeMs: number;
-  /** It is the credential that ends first. */
-  readonly #credentialEnds: boolean;
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #condemned: { readonly code: number; readonly reason: string } | null = null;
@@ -87,11 +94,7 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     this.principal = exchange.forward.principal;
     const { websocket } = exchange.forward.route.spec;
     this.#idleMs = websocket?.idleMs ?? context.limits.tunnelIdleMs;
-    const lifeMs = websocket?.lifetimeMs ?? context.limits.tunnelLifeMs;
-    const endsMs = exchange.forward.credentialEndsMs ?? Number.POSITIVE_INFINITY;
-    const credentialLeftMs = Math.max(0, endsMs - exchange.facts.arrivedMs);
-    this.#credentialEnds = credentialLeftMs < lifeMs;
-    this.#lifeMs = Math.min(lifeMs, credentialLeftMs);
+    this.#lifeMs = websocket?.lifetimeMs ?? context.limits.tunnelLifeMs;
     upstream.deadline(0);
     this.#touch();
   }
@@ -168,10 +171,9 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
   }
 
   onDeadline(): void {
-    const lived = this.#context.wheel.nowMs - this.#openedMs >= this.#lifeMs;
-    // RFC 6455 §7.4.1: 1008, a policy was violated. The client hears why, and may come again with a new one.
-    if (this.#condemned === null && this.#credentialEnds && lived) this.close(1008, 'the credential has ended');
-    else this.end(this.#condemned?.reason ?? 'idle or lifetime limit');
+    if (this.#condemned !== null) this.end(this.#condemned.reason);
+    else if (this.#context.wheel.nowMs - this.#openedMs >= this.#lifeMs) this.close(GOING_AWAY, 'lifetime limit');
+    else this.close(GOING_AWAY, 'idle limit');
   }
 
   end(because: string): void {
@@ -180,6 +182,6 @@ export class Tunnel implements UpstreamUser, UpgradedStream {
     this.#context.upgraded.remove(this);
     this.#upstream.finishWriting();
     this.#exchange.finish(because);
-    this.#client.endTunnel();
+    this.#client.endTunnel(this.#condemned === null ? null : CLOSE_FLUSH_MS);
   }
 }

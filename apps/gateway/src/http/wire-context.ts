@@ -1,5 +1,6 @@
 import type { AnswerRefusal, Decide, Record as RecordExchange } from '../seam.ts';
 import type { HeadScanner } from './head-scanner.ts';
+import type { LastingExchanges } from './lasting-exchanges.ts';
 import type { WireLimits } from './limits.ts';
 import type { NameTable } from './names.ts';
 import type { ReadContext } from './read-request.ts';
@@ -34,4 +35,5 @@ export interface WireContext {
   readonly responseNames: NameTable;
   readonly upstreams: UpstreamDirectory;
   readonly upgraded: UpgradedStreams;
+  readonly lasting: LastingExchanges;
 }

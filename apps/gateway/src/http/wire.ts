@@ -6,6 +6,7 @@ import type { AnswerRefusal, ClientCert, Decide, Record as RecordExchange, Wire 
 import { ClientConnection } from './client-connection.ts';
 import { strangerLines } from './forward-head.ts';
 import { HeadScanner } from './head-scanner.ts';
+import { LastingExchanges } from './lasting-exchanges.ts';
 import { DEFAULT_LIMITS, type WireLimits } from './limits.ts';
 import { requestNames, responseNames } from './names.ts';
 import type { ReadContext } from './read-request.ts';
@@ -14,6 +15,7 @@ import type { Resolve } from './resolver.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { TlsDialer } from './tls-dialer.ts';
 import { sampleLimit, TracePool } from './trace.ts';
+import { SERVICE_RESTART } from './tunnel.ts';
 import { type UpgradedStream, UpgradedStreams } from './upgraded-streams.ts';
 import { type TargetStats, UpstreamDirectory } from './upstream-directory.ts';
 import type { WireClock, WireContext } from './wire-context.ts';
@@ -69,6 +71,9 @@ export interface WireStats {
 }
 
 const TICK_MS = 50;
+/** On the way out: what is still quiet so long after the beginning had nothing on its way. */
+const DRAIN_QUIET_MS = 1000;
+const DRAIN_LOOK_MS = 20;
 const SWEEP_TICKS = 10;
 /** How every traffic socket is made, whoever listens. */
 export const SERVER_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
@@ -122,6 +127,7 @@ export function createWire(options: WireOptions): WireEngine {
     responseNames: responseNames(),
     upstreams,
     upgraded,
+    lasting: new LastingExchanges(() => clock.monotonicMs()),
   };
   upstreams.setPlan(options.plan);
   const clients = new Set<ClientConnection>();
@@ -137,7 +143,7 @@ export function createWire(options: WireOptions): WireEngine {
 
   const servers: net.Server[] = [];
   const accept = (socket: net.Socket, origin: Origin): void => {
-    if (clients.size >= limits.clients || context.draining) {
+    if (clients.size >= limits.clients) {
       socket.destroy();
       return;
     }
@@ -173,6 +179,8 @@ export function createWire(options: WireOptions): WireEngine {
       });
     },
 
+    lasting: context.lasting,
+
     closeStreams: (condemned, code, reason) => upgraded.closeWhere(condemned, code, reason),
 
     stats: () => ({ clients: clients.size, streams: upgraded.size, targets: [...upstreams.stats()] }),
@@ -180,9 +188,14 @@ export function createWire(options: WireOptions): WireEngine {
     async drain(deadlineMs) {
       context.draining = true;
       for (const server of servers) server.close();
-      for (const client of [...clients]) client.drain();
+      upgraded.closeWhere(() => true, SERVICE_RESTART, 'service restart');
       const endMs = clock.monotonicMs() + deadlineMs;
-      while (clients.size > 0 && clock.monotonicMs() < endMs) await new Promise((resolve) => setTimeout(resolve, 20));
+      // A request may be on its way on a connection that is kept: it is answered, and told that there will be no next one.
+      const quietEndsMs = clock.monotonicMs() + Math.min(DRAIN_QUIET_MS, deadlineMs / 2);
+      while (clients.size > 0 && clock.monotonicMs() < endMs) {
+        if (clock.monotonicMs() >= quietEndsMs) for (const client of [...clients]) client.drain();
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+      }
       for (const client of [...clients]) client.destroy();
       upstreams.destroyAll();
       clearInterval(timer);

@@ -21,6 +21,7 @@ export const VERSION = 1; // odd while slots move; a miss counts only if it did 
 export const OFFSET = 2;
 export const CAPACITY = 3;
 export const SIZE = 4;
+export const CHANGES = 5; // counts what was put and deleted, after the fact: who watches keys looks again when it moved
 export const CONTROL_WORDS = 16;
 
 export const PEPPER_MASK = 0xff;

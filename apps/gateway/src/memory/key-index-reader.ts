@@ -1,6 +1,7 @@
 import type { KeyIndexHandles } from './handles.ts';
 import {
   CAPACITY,
+  CHANGES,
   homeSlot,
   LAYOUT,
   OFFSET,
@@ -60,6 +61,10 @@ class Reader implements KeyIndexReader {
 
   get size(): number {
     return Atomics.load(this.#control, SIZE);
+  }
+
+  get changes(): number {
+    return Atomics.load(this.#control, CHANGES);
   }
 
   find(kid: string): KeyView | null {

@@ -3,6 +3,7 @@ import { encodeKeyPayload, KEY_PAYLOAD_FIXED_BYTES, KEY_STATES, type KeyShelf } 
 import type { KeyIndexHandles } from './handles.ts';
 import {
   CAPACITY,
+  CHANGES,
   CONTROL_WORDS,
   GRANTS_MAX,
   homeSlot,
@@ -154,6 +155,7 @@ export class KeyIndex implements KeyShelf {
       this.#size += 1;
       Atomics.store(this.#control, SIZE, this.#size);
     }
+    Atomics.add(this.#control, CHANGES, 1);
     return null;
   }
 
@@ -173,6 +175,7 @@ export class KeyIndex implements KeyShelf {
     this.#free.push(index);
     this.#size -= 1;
     Atomics.store(this.#control, SIZE, this.#size);
+    Atomics.add(this.#control, CHANGES, 1);
   }
 
   keyRecord(kid: string): KeyRecord | null {
@@ -193,6 +196,7 @@ export class KeyIndex implements KeyShelf {
     if (at < 0) return 'no room for more grants';
     if (before) this.#layoutChanged();
     if (Atomics.exchange(this.#grants.words, number, at + 1) === 0) this.#grantCount += 1;
+    Atomics.add(this.#control, CHANGES, 1);
     return null;
   }
 
@@ -207,6 +211,7 @@ export class KeyIndex implements KeyShelf {
   deleteGrant(number: number): void {
     if (number >= this.#grants.words.length) return;
     if (Atomics.exchange(this.#grants.words, number, 0) !== 0) this.#grantCount -= 1;
+    Atomics.add(this.#control, CHANGES, 1);
   }
 
   /** All kids, in no order. */

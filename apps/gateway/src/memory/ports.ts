@@ -19,6 +19,8 @@ export interface KeyIndexReader {
   /** JSON of an immutable grant, or null if unknown (then the request is refused 503, never passed). */
   grant(number: number): string | null;
   readonly size: number;
+  /** Moves with every key or grant that is put or deleted, once the change can be seen. */
+  readonly changes: number;
 }
 
 export interface RateVerdict {

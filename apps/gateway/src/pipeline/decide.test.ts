@@ -247,6 +247,7 @@ test('an index whose writer died is let go after one look, and its successor ser
   let looks = 0;
   w.pipeline.setIndex({
     size: 0,
+    changes: 0,
     find: () => {
       looks++;
       throw new Error('stopped in the middle of a change');

@@ -1,7 +1,7 @@
 import type { Plan, RefusalCode } from '@fluxgate/policy';
 import type { KeyIndexReader, LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
 import type { ReplayGuard } from '../memory/replay-memory.ts';
-import type { Answer, AnswerRefusal, Decide, Decision, RequestFacts } from '../seam.ts';
+import type { Answer, AnswerRefusal, Decide, Decision, LastingByKey, RequestFacts } from '../seam.ts';
 import type { TokenPort } from '../tokens/ports.ts';
 import { Answers } from './answer.ts';
 import type { KeyRoom } from './authenticate.ts';
@@ -14,6 +14,8 @@ import type { PepperRing } from './hmac.ts';
 import { type LimitRoom, spendCounts, takeRates } from './limit.ts';
 import { match } from './match.ts';
 import { compilePrograms, type Programs } from './program.ts';
+import { Review } from './review.ts';
+import type { Ground } from './standing.ts';
 import type { UsageBook } from './usageBook.ts';
 
 export interface DecideParts {
@@ -43,6 +45,8 @@ export interface Pipeline {
   setPeppers(ring: PepperRing): void;
   /** When the control plane last vouched for the state; null: it has not since the process started. */
   setContact(contactMs: number | null): void;
+  /** Ends what was let in and may not go on. Cheap while nothing has changed: to be called several times a second. */
+  review(lasting: LastingByKey): void;
   readonly plan: Plan | null;
 }
 
@@ -66,6 +70,8 @@ export function createPipeline(parts: DecideParts): Pipeline {
   let plan: Plan | null = null;
   let contactMs: number | null = null;
   let spare = new Exchange();
+  const reviewer = new Review();
+  let ground: Ground | null = null;
 
   function decide(facts: RequestFacts): Decision | Promise<Decision> {
     if (plan === null) return notReady(facts);
@@ -152,6 +158,7 @@ export function createPipeline(parts: DecideParts): Pipeline {
       keys.grants.setPlan(next);
       answers.setPlan(next);
       plan = next;
+      ground = { plan, programs };
     },
     setIndex(index) {
       keys.index = index;
@@ -163,6 +170,9 @@ export function createPipeline(parts: DecideParts): Pipeline {
     },
     setContact(ms) {
       contactMs = ms;
+    },
+    review(lasting) {
+      if (ground !== null) reviewer.run(lasting, keys, ground, parts.now());
     },
     get plan() {
       return plan;

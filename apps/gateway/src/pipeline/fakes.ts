@@ -168,6 +168,11 @@ export function facts(ask: Ask): RequestFacts {
     header: (name) => values(name)[0],
     headerCount: (name) => values(name).length,
     headerValues: values,
+    hasTwin: (name) =>
+      (ask.headers ?? []).some(([field]) => {
+        const lower = field.toLowerCase();
+        return lower !== name && lower.replaceAll('_', '-') === name.replaceAll('_', '-');
+      }),
     rawTarget: ask.rawTarget ?? `${ask.path ?? '/closed'}${ask.query ? `?${ask.query}` : ''}`,
     hostText: ask.hostText ?? ask.host ?? 'gateway.test',
     hasBody: ask.hasBody ?? false,

@@ -11,7 +11,6 @@ import type { Check, Programs } from './program.ts';
 export interface Ground {
   readonly plan: Plan;
   readonly programs: Programs;
-  readonly nowMs: number;
 }
 
 /** The key of a group as it is now. `unknown`: nobody can say at the moment, which is no reason to end anything. */
@@ -35,20 +34,22 @@ export function keyStanding(view: KeyView | null, room: KeyRoom, nowMs: number):
  * May an exchange that was let in go on? Possession was proven then and is not asked for again; rates and counts were taken then. But the
  * key and the token must live, and the route of today must still be open to them. null: it may.
  */
-export function judgeStanding(one: Lasting, key: KeyStanding, ground: Ground): Ending | null {
-  if (key.state === 'ended') return { code: 4401, refusal: key.refusal };
+export function judgeStanding(one: Lasting, key: KeyStanding, ground: Ground, nowMs: number): Ending | null {
+  if (key.state === 'ended') return ended(4401, key.refusal);
   const token = (one.admission.bearer ?? null) as AcceptedToken | null;
-  if (token !== null && ground.nowMs >= tokenEnd(token)) return { code: 4401, refusal: 'invalid_token' };
+  if (token !== null && nowMs >= tokenEnd(token)) return ended(4401, 'invalid_token', 'token_expired');
   const { facts } = one;
   const found = ground.plan.match(facts.host, facts.path, facts.method);
-  if (found.route === undefined) return { code: 4403, refusal: found.refusal };
+  if (found.route === undefined) return ended(4403, found.refusal);
   const { name, upstream, refuses } = found.route;
-  if (refuses !== null) return { code: 4403, refusal: refuses };
-  if (upstream === null) return { code: 4403, refusal: 'no_upstream' };
+  if (refuses !== null) return ended(4403, refuses);
+  if (upstream === null) return ended(4403, 'no_upstream');
   const check = ground.programs.routes[found.route.index]?.check ?? null;
-  const refusal = check === null ? null : walk(check, one, name, key, token, ground.nowMs);
-  return refusal === null ? null : { code: 4403, refusal };
+  const refusal = check === null ? null : walk(check, one, name, key, token, nowMs);
+  return refusal === null ? null : ended(4403, refusal);
 }
+
+const ended = (code: Ending['code'], refusal: RefusalCode, reason: string = refusal): Ending => ({ code, refusal, reason });
 
 /** exp and the leeway of the check that took the token, in milliseconds since 1970. */
 export function tokenEnd({ claims, check }: AcceptedToken): number {
@@ -93,7 +94,9 @@ function walk(
     }
     case 'ip_allow': {
       const { client, vpcEndpoint } = one.facts;
-      return check.cidrs.has(client) || (vpcEndpoint !== null && check.vpcEndpoints.has(vpcEndpoint)) ? null : 'address_not_allowed';
+      return check.cidrs.has(client) || (vpcEndpoint !== null && check.vpcEndpoints.has(vpcEndpoint))
+        ? null
+        : 'address_not_allowed';
     }
     case 'unenforceable':
       return 'not_enforceable';

@@ -39,6 +39,8 @@ const NOTHING: RealmConfig = {
 };
 const USAGE_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1000;
+/** How soon what is open notices that its credential has ended. */
+const REVIEW_EVERY_MS = 100;
 /** How soon a new certificate in the TLS directory is served; SIGHUP does it at once. */
 const TLS_FILES_EVERY_MS = 2000;
 const HANDSHAKE_MS = 10_000;
@@ -159,6 +161,14 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     if (notes.length > 0) link.send({ t: 'usage', entries: usageEntries(notes) });
   }
 
+  function review(): void {
+    try {
+      pipeline.review(wire.lasting);
+    } catch (error) {
+      faulted(error);
+    }
+  }
+
   function report(): void {
     if (faults > 0) tell({ t: 'log', level: 'error', event: 'faults', fields: { count: faults, last: lastFault } });
     faults = 0;
@@ -176,19 +186,25 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     if (message.t === 'services') return services.attach(message.port);
     if (message.t === 'parcels-taken') return recorder.confirm(message.lineChars, message.spanChars);
     if (message.t === 'reload') return listeners.refresh(true);
+    // After this turn's connections were accepted: one that waits in the queue of a closed listener is reset.
+    setImmediate(() => leave(message.deadlineMs));
+  });
+
+  function leave(deadlineMs: number): void {
     listeners.close();
     wire
-      .drain(message.deadlineMs)
+      .drain(deadlineMs)
       .catch((error: unknown) => tell({ t: 'log', level: 'error', event: 'drain failed', fields: { error: String(error) } }))
       .finally(() => {
         reportUsage();
         report();
         tell({ t: 'drained' });
       });
-  });
+  }
   link.attach(data.sync);
   services.attach(data.services);
   world.every(USAGE_EVERY_MS, reportUsage).unref();
+  world.every(REVIEW_EVERY_MS, review).unref();
   world.every(REPORT_EVERY_MS, report).unref();
   world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
 
