@@ -67,6 +67,40 @@ test('an address that is not loopback needs TLS', () => {
   });
 });
 
+test('the issuer has one spelling, which is https unless it is this machine', () => {
+  const problem = (issuer: string): boolean => 'problems' in readConfig({ ...good, FLUXGATE_ISSUER: issuer }, noFile);
+  for (const url of [
+    'https://gw.example.com',
+    'https://gw.example.com:8443/auth/v1',
+    'http://127.0.0.1:8081',
+    'http://localhost',
+  ])
+    expect(readConfig({ ...good, FLUXGATE_ISSUER: url }, noFile)).toMatchObject({ config: { issuer: { url } } });
+  for (const url of [
+    'http://gw.example.com',
+    'gw.example.com',
+    'https://gw.example.com/',
+    'https://gw.example.com/a/',
+    'https://GW.example.com',
+    'https://gw.example.com:443',
+    'https://gw.example.com/a/../b',
+    'https://gw.example.com/a%20b',
+    'https://gw.example.com/:x',
+    'https://u:p@gw.example.com',
+    'https://gw.example.com?x',
+    'https://gw.example.com#x',
+    'ftp://gw.example.com',
+  ])
+    expect([url, problem(url)]).toEqual([url, true]);
+  const times = { FLUXGATE_ISSUER_ALGORITHM: 'RS256', FLUXGATE_ISSUER_ROTATE_EVERY: 'never', FLUXGATE_ISSUER_JWKS_CACHE: '10m' };
+  expect(readConfig({ ...good, ...times }, noFile)).toMatchObject({
+    config: { issuer: { algorithm: 'RS256', rotateEveryMs: null, jwksCacheMs: 600_000 } },
+  });
+  const wrong = { FLUXGATE_ISSUER_ALGORITHM: 'HS256', FLUXGATE_ISSUER_ROTATE_EVERY: '1s', FLUXGATE_ISSUER_JWKS_CACHE: '2d' };
+  const read = readConfig({ ...good, ...wrong }, noFile);
+  expect('problems' in read && read.problems.map(({ name }) => name).sort()).toEqual(Object.keys(wrong).sort());
+});
+
 test('one YAML file says the same, the environment overrules it, and unknown names are mistakes', () => {
   const yaml = 'database_url: pglite:/tmp/y\nkek_file: /tmp/k\nadmin_port: 9999\nlog_level: debug\n';
   const read = readConfig({ FLUXGATE_CONFIG: '/etc/fluxgate.yaml', FLUXGATE_LOG_LEVEL: 'warn' }, () => yaml);
