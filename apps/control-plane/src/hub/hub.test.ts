@@ -14,7 +14,7 @@ import {
   type StateRecord,
   stateCodec,
 } from '@fluxgate/protocol/sync';
-import { DatabaseUnavailable } from '@fluxgate/stores';
+import { DatabaseUnavailable, type SecretStore } from '@fluxgate/stores';
 import { type Database, ensureRealm, openDatabase } from '@fluxgate/stores/postgres';
 import { createKek, type Kek, LocalSecretStore, PEPPER_PATH, Secret } from '@fluxgate/stores/secrets';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -222,6 +222,43 @@ test('the peppers and the disk key come sealed, before the key that needs them, 
   const again = node(url, 'node-a', { keys: one.keys });
   await again.join({ secretsGeneration: generation ?? null });
   expect(again.said.some(({ t }) => t === 'secrets')).toBe(false);
+});
+
+test('a secret store that never answers holds back neither a joining node, nor a revocation, nor the pings', async () => {
+  const stuck = new Proxy({} as SecretStore, { get: () => () => new Promise(() => undefined) });
+  const { hub, url } = await start({ secretsOf: () => stuck, pace: { silenceMs: 1_500 } });
+  const one = node(url);
+  await one.join();
+  const revision = await commit([tiers('gold'), key('dddddddddddd', 9)]);
+  hub.wake(realm);
+  const startMs = Date.now();
+  await one.until(() => one.revision === revision, 4_000);
+  expect(Date.now() - startMs).toBeLessThan(3_000);
+  // Longer than a silent socket may live: the pings go on.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect([hub.connected, one.said.some(({ t }) => t === 'goodbye')]).toEqual([1, false]);
+}, 20_000);
+
+test('which nodes verify with a ring is known across replicas, from what each node says and not from what it was sent', async () => {
+  const [here, there] = [await start(), await start()];
+  const one = node(here.url, 'node-a');
+  const two = node(there.url, 'node-b');
+  await Promise.all([one.join(), two.join()]);
+  await Promise.all([one.heard('secrets'), two.heard('secrets')]);
+  const generation = one.secrets?.generation ?? '';
+  expect(await here.hub.secretsSpread(realm, generation)).toEqual({ nodes: 2, reached: 0, pending: ['node-a', 'node-b'] });
+  one.say({ t: 'secrets_ack', generation });
+  two.say({ t: 'secrets_ack', generation });
+  const both = async (): Promise<boolean> => (await here.hub.secretsSpread(realm, generation)).reached === 2;
+  for (let i = 0; i < 100 && !(await both()); i += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await here.hub.secretsSpread(realm, generation)).toEqual({ nodes: 2, reached: 2, pending: [] });
+  expect(await there.hub.secretsSpread(realm, 'another')).toMatchObject({ reached: 0, pending: ['node-a', 'node-b'] });
+  // A node that has left does not hold up a rotation.
+  two.socket.close();
+  await two.closed;
+  for (let i = 0; i < 100 && (await here.hub.secretsSpread(realm, generation)).nodes > 1; i += 1)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await here.hub.secretsSpread(realm, generation)).toMatchObject({ nodes: 1, reached: 1 });
 });
 
 test('the disk key stays the same for a node and its key, and differs for any other', async () => {

@@ -268,8 +268,8 @@ export function createHub(options: HubOptions): Hub {
     }),
     every(pace.flushMs, flush),
     every(pace.sweepMs, sweep),
-    every(pace.sweepMs, refreshSecrets),
   ];
+  const secretsTimer = every(pace.sweepMs, refreshSecrets);
 
   /** One run at a time, however long it takes. */
   function every(ms: number, work: () => Promise<void>): { stop(): Promise<void> } {
@@ -343,6 +343,8 @@ export function createHub(options: HubOptions): Hub {
     },
     async close() {
       closing = true;
+      // Not waited for: a vault that does not answer must not hold up a shutdown.
+      void secretsTimer.stop();
       await Promise.all(timers.map((timer) => timer.stop()));
       for (const hub of opened.values()) hub.sendAway('shutting_down');
       for (const session of sessions) session.close('shutting_down', 1_000);

@@ -243,6 +243,25 @@ describe('a node', () => {
     });
   });
 
+  test('says that it verifies with a ring only when every worker does, and says it again after a reconnect', () => {
+    const { line, say, worker, node } = joined();
+    const second = new FakeWorker();
+    node.joinWorker(2, second);
+    const publicKey = Buffer.from(line.last('hello').publicKey, 'base64');
+    const content = {
+      generation: 'g1',
+      peppers: { '1': PEPPER.toString('base64') },
+      diskKey: Buffer.alloc(32).toString('base64'),
+    };
+    say({ t: 'secrets', generation: 'g1', sealed: sealTo(publicKey, Buffer.from(JSON.stringify(content))).toString('base64') });
+    const acks = () => line.sent.filter((message) => message.t === 'secrets_ack').length;
+    worker.say({ t: 'peppers-applied', generation: 'g1' });
+    expect(acks()).toBe(0);
+    second.say({ t: 'peppers-applied', generation: 'g1' });
+    second.say({ t: 'peppers-applied', generation: 'g1' });
+    expect([acks(), line.last('secrets_ack')]).toEqual([1, { t: 'secrets_ack', generation: 'g1' }]);
+  });
+
   test('keeps secrets and its key out of every file but the sealed ones, and its key from other users', () => {
     const { line, say, node } = joined();
     const content = {
