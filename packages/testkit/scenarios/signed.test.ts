@@ -158,6 +158,8 @@ test('whatever was signed and is different on arrival never reaches the upstream
     await send('POST', '/orders?a=1', await signPost(), [BODY]),
     await send('POST', '/orders', swap(await signPost(), 'content-type', 'text/plain'), [BODY]),
     await send('POST', '/orders', [...(await signPost()), ['Host', 'elsewhere.example']], [BODY]),
+    await send('POST', '/orders', [...(await signPost()), ['Content_Type', 'text/plain']], [BODY]),
+    await send('POST', '/orders', [...(await signPost()), ['Connection', 'close, content-type']], [BODY]),
   ];
   expect(verdicts.map(seen)).toEqual(verdicts.map(() => '401 signature_invalid'));
   expect(upstream.received).toHaveLength(0);

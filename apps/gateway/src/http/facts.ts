@@ -1,5 +1,6 @@
 import type { Address } from '@fluxgate/policy';
 import type { ClientCert, RequestFacts } from '../seam.ts';
+import { hashName } from './grammar.ts';
 import { HeadScanner } from './head-scanner.ts';
 import type { NameTable } from './names.ts';
 
@@ -109,6 +110,14 @@ export class Facts implements RequestFacts {
     for (let at = notes.find(this.text, name, 0); at >= 0; at = notes.find(this.text, name, at + 1))
       values.push(notes.value(this.text, at));
     return values;
+  }
+
+  hasTwin(name: string): boolean {
+    const notes = this.notes();
+    const hash = hashName(name);
+    for (let i = 0; i < notes.count; i++)
+      if (notes.hash(i) === hash && !notes.isNamed(this.text, i, name) && notes.nameLength(i) === name.length) return true;
+    return false;
   }
 
   headerCount(name: string): number {

@@ -238,6 +238,11 @@ export class HeadScanner {
     return -1;
   }
 
+  nameLength(index: number): number {
+    const at = index * STRIDE;
+    return this.#fields[at + NAME_END]! - this.#fields[at + LINE]!;
+  }
+
   isNamed(text: string, index: number, name: string): boolean {
     const at = index * STRIDE;
     const start = this.#fields[at + LINE]!;

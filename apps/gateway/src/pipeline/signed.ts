@@ -87,9 +87,6 @@ function examine(x: Exchange, room: KeyRoom, spec: SignatureSpec, queryParameter
       grant.signing === null ? 'the key is not one that signs' : 'the signature is not that of the key',
     );
 
-  const changed = read.fields.find((name) => isDisplaced(x.facts, name));
-  if (changed !== undefined) return told(x, 'signature_invalid', `${changed} would not reach the upstream as it was signed`);
-
   const shown = shownKey(x, settings, queryParameter);
   if ('refusal' in shown) return shown.refusal;
   if (shown.text !== '') {
@@ -103,26 +100,6 @@ function examine(x: Exchange, room: KeyRoom, spec: SignatureSpec, queryParameter
   if (refusal !== null) return refusal;
   x.digests = read.digests;
   return takeNonce(x, room, read);
-}
-
-/** Spellings of a name with more hyphens than this are not all looked for. */
-const HYPHENS_MAX = 6;
-
-/**
- * Somebody on the way cannot change a covered field, but he could list it in `Connection`, so that it goes no further, or add it in a
- * spelling with `_` for `-`, which servers of the CGI family read as the same field.
- */
-function isDisplaced(facts: RequestFacts, name: string): boolean {
-  const dashed = name.replaceAll('_', '-');
-  for (const value of facts.headerValues('connection'))
-    if (value.split(',').some((token) => token.trim().toLowerCase().replaceAll('_', '-') === dashed)) return true;
-  const parts = dashed.split('-');
-  const hyphens = Math.min(parts.length - 1, HYPHENS_MAX);
-  for (let marks = 0; marks < 1 << hyphens; marks++) {
-    const spelling = parts.reduce((text, part, i) => `${text}${(marks >> (i - 1)) & 1 ? '_' : '-'}${part}`);
-    if (spelling !== name && facts.headerCount(spelling) > 0) return true;
-  }
-  return false;
 }
 
 function takeNonce(x: Exchange, room: KeyRoom, read: ReadSignature): RefusalOrPass {
@@ -164,12 +141,15 @@ function isHmac(read: ReadSignature, mac: KeyMac, realm: string, digest: Uint8Ar
   return timingSafeEqual(createHmac('sha256', secret).update(read.base, 'latin1').digest(), read.signature);
 }
 
-/** What the upstream gets of a covered field must be what was signed: not less by way of Connection, nor more by way of a namesake. */
+/**
+ * What the upstream gets of a covered field must be what was signed. Somebody on the way cannot change it, but could list it in Connection,
+ * so that it goes no further, or add it with `_` for `-`, which servers of the CGI family read as the same field.
+ */
 function unsafeField(facts: RequestFacts, fields: readonly string[]): string | null {
-  const nominated = facts.headerValues('connection').join(',').toLowerCase().split(',');
-  const dropped = new Set(nominated.map((token) => token.trim()));
+  const listed = facts.headerValues('connection').join(',').toLowerCase().replaceAll('_', '-').split(',');
+  const dropped = new Set(listed.map((token) => token.trim()));
   for (const name of fields) {
-    if (dropped.has(name)) return `Connection takes the covered ${name} away`;
+    if (dropped.has(name.replaceAll('_', '-'))) return `Connection takes the covered ${name} away`;
     if (facts.hasTwin(name)) return `a field that may be read as the covered ${name}`;
   }
   return null;

@@ -21,8 +21,6 @@ export interface ReadSignature {
   readonly endsS: number;
   /** The body must have all of these; null: there is no body, and nothing is claimed of one. */
   readonly digests: readonly ContentDigest[] | null;
-  /** Names of the covered header fields. */
-  readonly fields: readonly string[];
   /** Lower-case names of the covered fields: what must reach the upstream as it was signed. */
   readonly fields: readonly string[];
 }
@@ -127,6 +125,3 @@ function plainNames(input: InnerList): ReadonlySet<string> {
   for (const { bare, parameters } of input.items) if (bare.type === 'string' && parameters.size === 0) names.add(bare.value);
   return names;
 }
-
-const fieldsOf = (input: InnerList): readonly string[] =>
-  input.items.flatMap(({ bare }) => (bare.type === 'string' && !bare.value.startsWith('@') ? [bare.value] : []));

@@ -1,8 +1,10 @@
+import type { SignedMessage } from './message.ts';
+
 /** What a route asks of the signature of a request; `signature: required` in the configuration. */
 export interface SignatureSpec {
   /** A signature older than this is refused. */
   readonly maxAgeMs: number;
-  /** Components to be covered besides the method, the target and the digest of a body: names of fields, or `@…`. */
+  /** To be covered besides the method, the target and the digest of a body: `@…`, and fields, wherever the request has them. */
   readonly covers: readonly string[];
 }
 
@@ -29,9 +31,10 @@ export const isCoverable = (name: string): boolean => (name.startsWith('@') ? DE
 
 /**
  * null: enough is covered that nobody can change what the request means. Otherwise what is missing. The query counts even where there
- * is none: else somebody could add one.
+ * is none: else somebody could add one. A named field counts where it is there: one that was covered and taken away leaves a signature
+ * without a base, one that was not covered and added is found here.
  */
-export function uncovered(names: ReadonlySet<string>, spec: SignatureSpec, hasBody: boolean): string | null {
+export function uncovered(names: ReadonlySet<string>, spec: SignatureSpec, message: SignedMessage): string | null {
   if (!names.has('@method')) return '@method';
   if (!names.has('@target-uri')) {
     if (!names.has('@authority')) return '@authority';
@@ -40,8 +43,9 @@ export function uncovered(names: ReadonlySet<string>, spec: SignatureSpec, hasBo
       if (!names.has('@query')) return '@query';
     }
   }
-  if (hasBody && !names.has('content-digest')) return 'content-digest';
-  return spec.covers.find((name) => !names.has(name)) ?? null;
+  if (message.hasBody && !names.has('content-digest')) return 'content-digest';
+  const isThere = (name: string): boolean => name.startsWith('@') || message.fieldValues(name).length > 0;
+  return spec.covers.find((name) => !names.has(name) && isThere(name)) ?? null;
 }
 
 /** `Accept-Signature` (RFC 9421 §5.1) for a request that came without a good signature. */
