@@ -1,6 +1,6 @@
 /**
- * What logs, metrics and spans cost: the same gateway with nothing on and with more and more on, rounds in turn, medians.
- * Usage: telemetry.ts [--rounds=5] [--seconds=3]. Gateway on core 0, load, upstream and collector on core 1.
+ * What logs, metrics and spans cost: the same gateway with nothing on and with more and more on, rounds in turn, best of each.
+ * Usage: telemetry.ts [--rounds=15] [--seconds=1]. Gateway on core 0, load, upstream and collector on core 1.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -14,8 +14,8 @@ import { cores, freePort, type Peer, runDirectory, start, startUpstream } from '
 
 const value = (name: string, fallback: number): number =>
   Number(process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? fallback);
-const rounds = Math.min(value('rounds', 5), 15);
-const seconds = Math.min(value('seconds', 3), 6);
+const rounds = Math.min(value('rounds', 15), 40);
+const seconds = Math.min(value('seconds', 1), 6);
 
 const dir = runDirectory();
 const collector = createServer((request, response) => {
@@ -24,6 +24,12 @@ const collector = createServer((request, response) => {
 }).listen(0, '127.0.0.1');
 await new Promise((resolve) => collector.once('listening', resolve));
 const otlp = { BENCH_OTLP: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` };
+/** The mean of the three best: what else runs on the machine only ever slows a round down. */
+const best = (values: readonly number[]): number => {
+  const [a = 0, b = a, c = b] = [...values].sort((x, y) => y - x);
+  return (a + b + c) / 3;
+};
+
 const MODES: readonly (readonly [name: string, env: Readonly<Record<string, string>>])[] = [
   ['off', { BENCH_TELEMETRY: 'off' }],
   ['metrics, refusals logged (default)', { BENCH_TELEMETRY: 'refusals' }],
@@ -70,9 +76,9 @@ try {
     for (const i of peers.keys())
       rates[(i + round) % peers.length]!.push((await load(peers[(i + round) % peers.length]!, seconds)).perCoreSecond);
   for (const [i, [name]] of MODES.entries()) {
-    const against = median(rates[i]!.map((rate, round) => rate / rates[0]![round]!));
+    const price = (1 - best(rates[i]!) / best(rates[0]!)) * 100;
     console.log(
-      `${name.padEnd(40)} ${median(rates[i]!).toFixed(0).padStart(7)} req/core-s  ${((against - 1) * 100).toFixed(1).padStart(6)} %`,
+      `${name.padEnd(40)} ${best(rates[i]!).toFixed(0).padStart(7)} req/core-s  ${price.toFixed(1).padStart(6)} % (median ${median(rates[i]!).toFixed(0)})`,
     );
   }
 } finally {
