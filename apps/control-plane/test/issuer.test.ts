@@ -197,6 +197,19 @@ describe.each([...engines])('the token endpoint on %s', (engine) => {
     });
   });
 
+  test('guesses at one client are limited too, from however many addresses, and hold its owner up in nothing', async () => {
+    const guessed = await makeClient(admin, { name: 'guessed' });
+    plane.door.advance(61_000);
+    const guess = () => post(grant, basic({ ...guessed, secret: client.secret }));
+    const byClient: number[] = [];
+    const byAddress: number[] = [];
+    for (let i = 0; i < 22; i += 1) byClient.push((await guess()).status);
+    for (let i = 0; i < 2; i += 1) byAddress.push((await post(grant, {})).status);
+    expect([byClient.at(0), byClient.at(-1), byAddress.at(-1)]).toEqual([401, 429, 429]);
+    expect((await tokens.token(guessed)).status).toBe(200);
+    plane.door.advance(61_000);
+  });
+
   test('two secrets work while one replaces the other, never three, and a grace of zero ends the old one at once', async () => {
     const rotating = await makeClient(admin, { name: 'rotating' });
     const rotated = await admin.post<IssuedClient>('/v1/clients/rotating/rotate-secret', { graceMs: 3_600_000 });
