@@ -328,3 +328,25 @@ test('the nearest name is near, or there is none', () => {
   expect(nearest('payments', ['orders', 'metrics'])).toBeNull();
   expect(nearest('x', [])).toBeNull();
 });
+
+test('what no signature can cover, an age that cannot be remembered, and a bare key beside a signed one are told', () => {
+  const remedy = (change: Partial<RouteSpec>): string =>
+    judgeConfig(config({ routes: [route('/a', change)] }))
+      .map((one) => `${one.code} ${one.remedy}`)
+      .join();
+  const signed = (maxAgeMs: number, covers: readonly string[]): Middleware => ({
+    kind: 'api_key',
+    scopes: [],
+    queryParameter: null,
+    signature: { maxAgeMs, covers },
+  });
+  expect(remedy({ middleware: [signed(300_000, ['Content-Type'])] })).toContain('signature_invalid');
+  expect(remedy({ middleware: [signed(300_000, ['@status'])] })).toContain('signature_invalid');
+  for (const maxAgeMs of [0, 999, 3_600_001, Number.NaN])
+    expect(remedy({ middleware: [signed(maxAgeMs, [])] })).toContain('signature_invalid');
+  const bare: Middleware = { kind: 'api_key', scopes: [], queryParameter: null };
+  expect(remedy({ middleware: [{ kind: 'any_of', of: [signed(300_000, []), bare] }] })).toContain('signature_optional');
+  expect(remedy({ middleware: [{ kind: 'any_of', of: [signed(300_000, []), signed(1000, ['@scheme'])] }] })).not.toContain(
+    'signature',
+  );
+});

@@ -41,7 +41,7 @@ export const ROUTE_API_KEY: Block<MiddlewareOf<'api_key'>> = block({
     signature_covers: defaulted(
       listOf(coverable, { max: 32, isLoneAllowed: true }),
       [],
-      'What the signature covers besides method, target and the digest of a body: names of header fields, or `@scheme`.',
+      'What the signature covers besides method, target and the digest of a body: `@scheme`, or header fields, wherever a request has them.',
       { example: '["content-type"]' },
     ),
   },
