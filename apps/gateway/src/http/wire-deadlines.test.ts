@@ -101,17 +101,22 @@ test('what still comes after a refusal is thrown away until the client stops or 
   client.close();
 });
 
-test('draining closes idle connections at once, lets the others finish, and takes no new ones', async () => {
+test('draining answers what comes on a kept connection, closes quiet ones within a second, lets the others finish, and takes no new ones', async () => {
   const own = await startTestWire();
   const idle = await new RawClient(own.port).send(get()).answers(1);
+  const kept = await new RawClient(own.port).send(get()).answers(1);
   own.backend.reply = (_request, socket) => {
     setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate'), 150);
     return null;
   };
   const busy = new RawClient(own.port).send(get());
   await pause(30);
-  const drained = own.wire.drain(2000);
-  await idle.end(100);
+  const drained = own.wire.drain(5000);
+  await pause(50);
+  kept.send(get());
+  await kept.end(1000);
+  expect(kept.text).toMatch(/Connection: close\r\n\r\nlate$/);
+  await idle.end(1500);
   await busy.end(1000);
   expect(busy.text).toMatch(/Connection: close\r\n\r\nlate$/);
   await drained;
