@@ -20,6 +20,9 @@ import type { KeyIndexReader, KeyView } from './ports.ts';
 /** Slots and records are in motion for nanoseconds; longer only if the writer lost its processor in between, and this long if it died. */
 const STALL_MS = 500;
 const SPINS = 200;
+/** Names that a thread keeps decoded. */
+const NAMES = 4096;
+const NAMES_SHIFT = 32 - Math.log2(NAMES);
 const PAUSE_MS = 0.2;
 
 /** Waits for a writer that is in the middle of a change: first by spinning, then asleep, so that it gets the processor it may wait for. */
@@ -52,6 +55,9 @@ class Reader implements KeyIndexReader {
   #records: Int32Array = new Int32Array(0);
   #heap: Uint8Array = new Uint8Array(0);
   #grants: Int32Array = new Int32Array(0);
+  /** Where the kept names stand in the heap, plus one: it is only ever appended to, so what stands at an offset stays true. */
+  readonly #nameOffsets = new Uint32Array(NAMES);
+  readonly #names: string[] = new Array<string>(NAMES).fill('');
 
   constructor(handles: KeyIndexHandles) {
     this.#handles = handles;
@@ -149,6 +155,15 @@ class Reader implements KeyIndexReader {
   }
 
   #name(offset: number): string {
+    const kept = Math.imul(offset, 0x9e3779b1) >>> NAMES_SHIFT;
+    if (this.#nameOffsets[kept] === offset + 1) return this.#names[kept]!;
+    const name = this.#decodeName(offset);
+    this.#nameOffsets[kept] = offset + 1;
+    this.#names[kept] = name;
+    return name;
+  }
+
+  #decodeName(offset: number): string {
     if (offset + 2 > this.#heap.length) this.#attach();
     const length = this.#heap[offset]! | (this.#heap[offset + 1]! << 8);
     if (offset + 2 + length > this.#heap.length) this.#attach();

@@ -44,6 +44,21 @@ describe('key index', () => {
       expect(new KidWords().pack(bad)).toBe(false);
   });
 
+  test('a name is that of its key, however many names a reader has seen before', () => {
+    const index = new KeyIndex(SMALL);
+    const reader = attachKeyIndex(index.handles());
+    for (let n = 0; n < 20_000; n++) index.putKey({ ...recordOf(kidOf(n), n), name: `name-${n}` });
+    const wrong = (suffix: string): number => {
+      let count = 0;
+      for (let n = 0; n < 20_000; n++) if (reader.find(kidOf(n))?.name() !== `name-${n}${suffix}`) count++;
+      return count;
+    };
+    expect(wrong('')).toBe(0);
+    expect(wrong('')).toBe(0);
+    for (let n = 0; n < 20_000; n++) index.putKey({ ...recordOf(kidOf(n), n), name: `name-${n}-new` });
+    expect(wrong('-new')).toBe(0);
+  });
+
   test('after any run of puts, deletes and growth a reader finds what a Map would hold', () => {
     const step = fc.tuple(fc.nat({ max: 600 }), fc.nat({ max: 100_000 }), fc.boolean());
     fc.assert(

@@ -13,10 +13,14 @@ export interface UsageEntry {
 
 /** More keys than this between two reports are counted but lose their details: memory stays bounded under a spray of keys. */
 const ENTRIES_MAX = 20_000;
+/** So many keys at once are a crowd: they are told of less often, which makes more uses into one entry. */
+const CROWD = 64;
+const CROWD_EVERY_MS = 1000;
 
 /** Counts uses per key; the worker sends it to the sync thread a few times a second, far from the request. */
 export class UsageBook {
   #entries = new Map<string, UsageEntry>();
+  #takenMs = Number.NEGATIVE_INFINITY;
   /** Uses that were not written down because the book was full. */
   overflow = 0;
 
@@ -36,6 +40,17 @@ export class UsageBook {
     else entry.refused++;
     entry.lastUsedMs = nowMs;
     entry.lastAddress = facts.clientText;
+  }
+
+  /** What is to be told now: a few keys at once, a crowd once a second. */
+  takeDue(nowMs: number): UsageEntry[] {
+    const { size } = this.#entries;
+    if (size === 0) return [];
+    const sinceMs = nowMs - this.#takenMs;
+    // Below zero the clock was set back. A book that is filling up does not wait.
+    if (size > CROWD && size < ENTRIES_MAX / 4 && sinceMs >= 0 && sinceMs < CROWD_EVERY_MS) return [];
+    this.#takenMs = nowMs;
+    return this.take();
   }
 
   /** Everything since the last call; empties the book. */

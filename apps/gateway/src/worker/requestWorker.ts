@@ -9,7 +9,7 @@ import { keyIndexSlots } from '../memory/fill.ts';
 import { attachKeyIndex, attachLeases, attachRates, attachReplays, type KeyIndexHandles } from '../memory/index.ts';
 import { createPipeline } from '../pipeline/decide.ts';
 import { pepperRing } from '../pipeline/hmac.ts';
-import { UsageBook } from '../pipeline/usageBook.ts';
+import { UsageBook, type UsageEntry } from '../pipeline/usageBook.ts';
 import type { PlanMessage, ToWorker } from '../sync/thread-messages.ts';
 import { Recorder } from '../telemetry/recorder.ts';
 import { ServicesLink } from '../tokens/servicesLink.ts';
@@ -156,8 +156,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     return null;
   }
 
-  function reportUsage(): void {
-    const notes = usage.take();
+  function reportUsage(notes: readonly UsageEntry[]): void {
     if (notes.length > 0) link.send({ t: 'usage', entries: usageEntries(notes) });
   }
 
@@ -196,14 +195,14 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
       .drain(deadlineMs)
       .catch((error: unknown) => tell({ t: 'log', level: 'error', event: 'drain failed', fields: { error: String(error) } }))
       .finally(() => {
-        reportUsage();
+        reportUsage(usage.take());
         report();
         tell({ t: 'drained' });
       });
   }
   link.attach(data.sync);
   services.attach(data.services);
-  world.every(USAGE_EVERY_MS, reportUsage).unref();
+  world.every(USAGE_EVERY_MS, () => reportUsage(usage.takeDue(world.nowMs()))).unref();
   world.every(REVIEW_EVERY_MS, review).unref();
   world.every(REPORT_EVERY_MS, report).unref();
   world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
