@@ -30,10 +30,13 @@ const AHEAD_MS = 360_000;
 const settings = { algorithm: 'ES256', rotateEveryMs: 30 * DAY_MS, jwksCacheMs: 300_000 } as const;
 
 /** The same database, everything else of its own: as after a restart, or as another replica. */
-async function another(plane: Plane): Promise<{ url: string; services: Services; close(): Promise<void> }> {
+async function another(
+  plane: Plane,
+  baseUrl: string | null = plane.url,
+): Promise<{ url: string; services: Services; close(): Promise<void> }> {
   const { db, kek } = plane.opened;
   // Both answer for the same issuer.
-  const issuer = createIssuer(db, plane.door, settings, [localSigners(db, kek, plane.door)], () => plane.url);
+  const issuer = createIssuer(db, plane.door, settings, [localSigners(db, kek, plane.door)], () => baseUrl);
   const services: Services = { ...plane.services, issuer };
   const app = createApp(services, {
     handlers,
@@ -181,6 +184,29 @@ describe.each([...engines])('signing keys on %s', (engine) => {
       expect(kidOf(String((await there.token(client)).body['access_token']))).toBe(kidOf(await fresh()));
     } finally {
       await other.close();
+    }
+  });
+
+  test('an issuer below a path is served with the path and without it; one without a name makes no tokens', async () => {
+    const named = await another(plane, 'https://gw.example.com/auth');
+    const nameless = await another(plane, null);
+    const realm = `/realms/${admin.realm}`;
+    try {
+      const issuer = `https://gw.example.com/auth${realm}`;
+      for (const path of [
+        `/.well-known/oauth-authorization-server/auth${realm}`,
+        `/auth${realm}/.well-known/openid-configuration`,
+        `${realm}/.well-known/oauth-authorization-server`,
+      ])
+        expect(await (await fetch(`${named.url}${path}`)).json()).toMatchObject({ issuer, jwks_uri: `${issuer}/oauth2/jwks` });
+      for (const path of [`/auth${realm}/oauth2/jwks`, `${realm}/oauth2/jwks`])
+        expect((await fetch(`${named.url}${path}`)).status).toBe(200);
+      const refused = await new TokenClient(nameless, admin.realm).token(client);
+      expect([refused.status, refused.body['error']]).toEqual([503, 'temporarily_unavailable']);
+      expect(refused.body['error_description']).toContain('FLUXGATE_ISSUER');
+    } finally {
+      await named.close();
+      await nameless.close();
     }
   });
 
