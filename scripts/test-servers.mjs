@@ -153,5 +153,15 @@ export async function startServers(env = process.env) {
       throw new Error(`FLUXGATE_TEST_REQUIRE names ${kind.name}, but there is neither ${kind.variable} nor a server on PATH`);
     leftOut.push(`left out: the suites on real ${kind.name} (${kind.install}, or set ${kind.variable})`);
   }
+  // The suites start it themselves, in dev mode.
+  if (!env.FLUXGATE_TEST_VAULT_ADDR && onPath('bao') === null && onPath('vault') === null) {
+    if (required.has('vault'))
+      throw new Error(
+        'FLUXGATE_TEST_REQUIRE names vault, but there is neither FLUXGATE_TEST_VAULT_ADDR nor bao or vault on PATH',
+      );
+    leftOut.push(
+      'left out: the suites on a real Vault or OpenBao (put bao or vault on PATH, or set FLUXGATE_TEST_VAULT_ADDR and _TOKEN)',
+    );
+  }
   return { env: found, leftOut, stop: () => Promise.all(stops.map((stop) => stop())) };
 }
