@@ -1,5 +1,11 @@
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const VALUE: ReadonlyMap<string, number> = new Map([...DIGITS].map((digit, value) => [digit, value]));
+const NONE = 255;
+/** Value of a digit by character code. */
+const VALUE: Uint8Array = (() => {
+  const table = new Uint8Array(128).fill(NONE);
+  for (let value = 0; value < 64; value += 1) table[DIGITS.charCodeAt(value)] = value;
+  return table;
+})();
 
 /** RFC 4648 §4 in its one canonical spelling: padded, no stray bits, no white space. null: anything else. */
 export function decodeBase64(text: string): Uint8Array | null {
@@ -11,8 +17,8 @@ export function decodeBase64(text: string): Uint8Array | null {
   let bits = 0;
   let at = 0;
   for (let i = 0; i < digits; i += 1) {
-    const value = VALUE.get(text.charAt(i));
-    if (value === undefined) return null;
+    const value = VALUE[text.charCodeAt(i)] ?? NONE;
+    if (value === NONE) return null;
     held = ((held << 6) | value) & 0xffff;
     bits += 6;
     if (bits >= 8) {
