@@ -23,6 +23,7 @@ export interface VaultEmulator {
   /** `METHOD path` of every request, in order, with the namespace it asked for. */
   readonly requests: { readonly line: string; readonly namespace: string | null; readonly token: string | null }[];
   readonly kv: EmulatedKv;
+  readonly transit: EmulatedTransit;
   /** Revokes all tokens but the root's. */
   revokeAll(): void;
   close(): Promise<void>;
@@ -129,6 +130,7 @@ export async function startVaultEmulator(): Promise<VaultEmulator> {
     denied: new Set(),
     requests: [],
     kv,
+    transit,
     revokeAll: () => tokens.clear(),
     close: () =>
       new Promise((resolve) => {
