@@ -60,9 +60,9 @@ export function benchTelemetry(env: Readonly<Record<string, string | undefined>>
   });
   main.on('message', (parcels: Parcels) => {
     dropped += parcels.droppedLines + parcels.droppedSpans;
-    if (parcels.lines !== null && !lines.offer(parcels.lines.text)) dropped += parcels.lines.count;
+    if (parcels.lines !== null && !lines.offer(parcels.lines.bytes)) dropped += parcels.lines.count;
     if (parcels.spans !== null) exporter?.offer(parcels.spans);
-    recorder.confirm(parcels.lines?.text.length ?? 0, parcels.spans?.text.length ?? 0);
+    recorder.confirm(parcels.lines?.bytes.length ?? 0, parcels.spans?.bytes.length ?? 0);
   });
   main.unref();
   setInterval(() => {

@@ -13,7 +13,7 @@ const NODE_MAJOR = 24;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const STDOUT = 1;
-/** Characters of the access log that may wait for a slow reader of stdout. */
+/** Bytes of the access log that may wait for a slow reader of stdout. */
 const LINES_WAITING_MAX = 8 * 1024 * 1024;
 const FLUSH_MS = 1000;
 

@@ -71,7 +71,7 @@ async function start(over: Record<string, string> = {}): Promise<RunningNode | C
     sharesPorts: true,
     nowMs: () => Date.now(),
     write: (line) => lines.push(line),
-    offerLines: (text) => lines.push(text) > 0,
+    offerLines: (bytes) => lines.push(Buffer.from(bytes).toString('utf8')) > 0,
     onFatal: (why) => {
       throw new Error(why);
     },

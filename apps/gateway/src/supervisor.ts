@@ -30,7 +30,7 @@ export interface NodeParts {
   readonly nowMs: () => number;
   readonly write: (line: string) => void;
   /** Lines of the access log; false: there is no room for them now, and they are dropped. */
-  readonly offerLines: (lines: string) => boolean;
+  readonly offerLines: (lines: Uint8Array) => boolean;
   /** The node cannot run like this. Must not return. */
   readonly onFatal: (why: string, remedy: string) => never;
 }
@@ -208,7 +208,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode | CannotL
     if (droppedLines > 0) metrics.accessLines(0, droppedLines, 'worker');
     if (droppedSpans > 0) metrics.spans(0, droppedSpans, 'worker');
     if (lines !== null) {
-      if (parts.offerLines(lines.text)) metrics.accessLines(lines.count, 0, 'output');
+      if (parts.offerLines(lines.bytes)) metrics.accessLines(lines.count, 0, 'output');
       else metrics.accessLines(0, lines.count, 'output');
     }
     if (spans !== null) exporter?.offer(spans);

@@ -153,11 +153,11 @@ test('a main thread that takes nothing costs bounded memory: lines are dropped a
   const path = `/${'x'.repeat(2000)}`;
   for (let i = 0; i < 4000; i++) recorder.record(recorded({}, { path }));
   recorder.flush();
-  const chars = sent.reduce((sum, one) => sum + (one.lines?.text.length ?? 0), 0);
-  expect(chars).toBeLessThanOrEqual(4 * 1024 * 1024);
+  const bytes = sent.reduce((sum, one) => sum + (one.lines?.bytes.length ?? 0), 0);
+  expect(bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
   expect(droppedOf()).toBeGreaterThan(0);
   expect(linesOf() + droppedOf()).toBe(4000);
-  recorder.confirm(chars, 0);
+  recorder.confirm(bytes, 0);
   recorder.record(recorded());
   recorder.flush();
   expect(sent.at(-1)!.lines?.count).toBe(1);
@@ -168,7 +168,7 @@ test('the span of a traced request stands in its line; without export it is the 
   recorder.record(recorded());
   recorder.record(recorded({}, { traceFlags: '00' }));
   recorder.flush();
-  const [traced, plain] = sent[0]!.lines!.text.trim().split('\n').map(fieldsOf);
+  const [traced, plain] = Buffer.from(sent[0]!.lines!.bytes).toString('utf8').trim().split('\n').map(fieldsOf);
   expect([traced!['span'], plain!['span']]).toEqual(['0000000000000001', 'b7ad6b7169203331']);
   expect(sent[0]!.spans!.count).toBe(2);
 });
@@ -176,7 +176,7 @@ test('the span of a traced request stands in its line; without export it is the 
 test('a queue never holds more than its bound, and gives room back only for what was confirmed', () => {
   const box = new Outbox(10);
   expect([box.offer('12345'), box.offer('12345'), box.offer('1')]).toEqual([true, true, false]);
-  expect(box.take()).toEqual({ text: '1234512345', count: 2 });
+  expect(box.take()).toEqual({ bytes: new Uint8Array(Buffer.from('1234512345')), count: 2 });
   expect([box.offer('1'), box.takeDropped(), box.takeDropped()]).toEqual([false, 2, 0]);
   box.confirm(10);
   expect(box.offer('1')).toBe(true);

@@ -4,7 +4,7 @@ export type WriteBytes = (bytes: Uint8Array, done: (error: NodeJS.ErrnoException
 export interface LineWriterParts {
   readonly write: WriteBytes;
   readonly after: (ms: number, run: () => void) => { unref(): void };
-  /** Texts of the access log that wait, in characters; beyond that they are dropped. */
+  /** Texts of the access log that wait, in bytes; beyond that they are dropped. */
   readonly waitingMax: number;
 }
 
@@ -18,8 +18,8 @@ const OWN_FACTOR = 4;
  */
 export class LineWriter {
   readonly #parts: LineWriterParts;
-  #waiting: string[] = [];
-  #chars = 0;
+  #waiting: Uint8Array[] = [];
+  #bytes = 0;
   #rest: Uint8Array | null = null;
   #busy = false;
   #idle: (() => void)[] = [];
@@ -30,19 +30,19 @@ export class LineWriter {
   }
 
   /** Lines of the access log. False: dropped, because whoever reads is slower than the traffic. */
-  offer(lines: string): boolean {
+  offer(lines: Uint8Array): boolean {
     return this.#put(lines, this.#parts.waitingMax);
   }
 
   /** A line of our own log. */
   push(line: string): void {
-    this.#put(line, this.#parts.waitingMax * OWN_FACTOR);
+    this.#put(Buffer.from(line, 'utf8'), this.#parts.waitingMax * OWN_FACTOR);
   }
 
-  #put(text: string, most: number): boolean {
-    if (this.#broken || this.#chars + text.length > most) return false;
-    this.#waiting.push(text);
-    this.#chars += text.length;
+  #put(bytes: Uint8Array, most: number): boolean {
+    if (this.#broken || this.#bytes + bytes.length > most) return false;
+    this.#waiting.push(bytes);
+    this.#bytes += bytes.length;
     if (!this.#busy) this.#next();
     return true;
   }
@@ -54,9 +54,9 @@ export class LineWriter {
         for (const done of this.#idle.splice(0)) done();
         return;
       }
-      this.#rest = Buffer.from(this.#waiting.join(''), 'utf8');
+      this.#rest = this.#waiting.length === 1 ? (this.#waiting[0] as Uint8Array) : Buffer.concat(this.#waiting);
       this.#waiting = [];
-      this.#chars = 0;
+      this.#bytes = 0;
     }
     this.#busy = true;
     const bytes = this.#rest;

@@ -79,8 +79,8 @@ beforeAll(async () => {
     write: (line) => {
       lines += line;
     },
-    offerLines: (text) => {
-      lines += text;
+    offerLines: (bytes) => {
+      lines += Buffer.from(bytes).toString('utf8');
       return true;
     },
     onFatal: (why) => {

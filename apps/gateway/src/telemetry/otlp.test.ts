@@ -94,7 +94,8 @@ function exporterTo(port: number): SpanExporter {
 const port = (): number => (collector.address() as AddressInfo).port;
 const pair = (over = {}, overFacts = {}) => {
   const one = recorded(over, overFacts);
-  return { text: `${spansOf(one, one.facts!, '00f067aa0ba902b7')},`, count: 2 };
+  const text = `${spansOf(one, one.facts!, '00f067aa0ba902b7')},`;
+  return { text, bytes: Buffer.from(text), count: 2 };
 };
 async function until(holds: () => boolean): Promise<void> {
   const endMs = Date.now() + 5000;
@@ -181,7 +182,7 @@ test('a collector that is down costs a bounded queue, counted drops and one line
   closed.close();
   await once(closed, 'close');
   const exporter = exporterTo(nobody);
-  const big = { text: `${'x'.repeat(500_000)},`, count: 10 };
+  const big = { bytes: Buffer.from(`${'x'.repeat(500_000)},`), count: 10 };
   const startedMs = performance.now();
   for (let i = 0; i < 100; i++) exporter.offer(big);
   expect(performance.now() - startedMs).toBeLessThan(500);

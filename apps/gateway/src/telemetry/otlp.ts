@@ -24,12 +24,13 @@ export interface ExporterParts {
   readonly onState: (fault: string | null) => void;
 }
 
-const QUEUE_CHARS_MAX = 8 * 1024 * 1024;
-const REQUEST_CHARS_MAX = 1024 * 1024;
+const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+const REQUEST_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 const ATTEMPTS = 4;
 const BACKOFF_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
+const AFTER = Buffer.from(']}]}]}');
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** OTLP/HTTP: these answers ask for another try, all others must not be tried again. */
 const RETRYABLE = new Set([429, 502, 503, 504]);
@@ -53,10 +54,10 @@ const attributes = (values: Readonly<Record<string, string>>): string =>
  */
 export class SpanExporter {
   readonly #parts: ExporterParts;
-  readonly #before: string;
+  readonly #before: Buffer;
   readonly #agent: HttpAgent | HttpsAgent;
   #queue: Parcel[] = [];
-  #chars = 0;
+  #bytes = 0;
   #sending = false;
   #faulty = false;
   #stopped = false;
@@ -65,41 +66,45 @@ export class SpanExporter {
   constructor(parts: ExporterParts) {
     this.#parts = parts;
     const scope = `{"name":"fluxgate","version":${jsonString(parts.version)}}`;
-    this.#before = `{"resourceSpans":[{"resource":{"attributes":[${attributes(parts.resource)}]},"scopeSpans":[{"scope":${scope},"spans":[`;
+    const resource = `{"attributes":[${attributes(parts.resource)}]}`;
+    this.#before = Buffer.from(`{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"scope":${scope},"spans":[`);
     const kept = { keepAlive: true, maxSockets: 1 };
     this.#agent = parts.target.url.startsWith('https:') ? new HttpsAgent(kept) : new HttpAgent(kept);
   }
 
-  /** `parcel.text`: JSON objects, a comma after each. */
+  /** `parcel.bytes`: JSON objects, a comma after each. */
   offer(parcel: Parcel): void {
-    if (this.#stopped || this.#chars + parcel.text.length > QUEUE_CHARS_MAX) {
+    if (this.#stopped || this.#bytes + parcel.bytes.length > QUEUE_BYTES_MAX) {
       this.#parts.onDropped(parcel.count, 'queue');
       return;
     }
     this.#queue.push(parcel);
-    this.#chars += parcel.text.length;
+    this.#bytes += parcel.bytes.length;
     if (!this.#sending) void this.#drain();
   }
 
   async #drain(): Promise<void> {
     this.#sending = true;
     while (this.#queue.length > 0) {
-      let text = '';
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
       let count = 0;
-      while (this.#queue.length > 0 && (text === '' || text.length + this.#queue[0]!.text.length <= REQUEST_CHARS_MAX)) {
+      while (this.#queue.length > 0 && (bytes === 0 || bytes + this.#queue[0]!.bytes.length <= REQUEST_BYTES_MAX)) {
         const parcel = this.#queue.shift()!;
-        text += parcel.text;
+        pieces.push(parcel.bytes);
+        bytes += parcel.bytes.length;
         count += parcel.count;
       }
-      await this.#deliver(text, count);
-      this.#chars -= text.length;
+      await this.#deliver(Buffer.concat([this.#before, ...pieces]), count);
+      this.#bytes -= bytes;
     }
     this.#sending = false;
     for (const done of this.#idle.splice(0)) done();
   }
 
-  async #deliver(text: string, count: number): Promise<void> {
-    const body = Buffer.from(`${this.#before}${text.slice(0, -1)}]}]}]}`, 'utf8');
+  /** `open`: the request up to the comma behind its last span. */
+  async #deliver(open: Buffer, count: number): Promise<void> {
+    const body = Buffer.concat([open.subarray(0, -1), AFTER]);
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#post(body);
       this.#tell(outcome.fault);

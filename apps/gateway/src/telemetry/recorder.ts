@@ -6,12 +6,12 @@ import { hasClientSpan, isTraced, spansOf } from './spans.ts';
 
 /** Lines of refusals that a worker writes per second, at most: a flood of bad keys must not become a flood of lines. */
 export const REFUSALS_PER_SECOND = 50;
-const LINES_CHARS_MAX = 4 * 1024 * 1024;
-const SPANS_CHARS_MAX = 2 * 1024 * 1024;
+const LINES_BYTES_MAX = 4 * 1024 * 1024;
+const SPANS_BYTES_MAX = 2 * 1024 * 1024;
 /** A parcel of this size is sent at once, smaller ones with the next tick. */
-const PARCEL_CHARS = 64 * 1024;
+const PARCEL_BYTES = 64 * 1024;
 /** What a line or a pair of spans takes at most, nearly always. */
-const PIECE_CHARS = 2048;
+const PIECE_BYTES = 2048;
 
 export interface RecorderParts {
   readonly access: AccessPolicy;
@@ -36,8 +36,8 @@ export interface Parcels {
 /** Turns what became of a request into a line and spans, where they are wanted. Unused, it costs two comparisons a request. */
 export class Recorder {
   readonly #parts: RecorderParts;
-  readonly #lines = new Outbox(LINES_CHARS_MAX);
-  readonly #spans = new Outbox(SPANS_CHARS_MAX);
+  readonly #lines = new Outbox(LINES_BYTES_MAX);
+  readonly #spans = new Outbox(SPANS_BYTES_MAX);
   readonly #timestamps = new Timestamps();
   #requests = 0;
   #refusals = 0;
@@ -54,15 +54,15 @@ export class Recorder {
     const logged = access.mode === 'off' ? false : access.mode === 'all' ? true : this.#isLogged(recorded);
     if (!traced && !logged) return;
     const span = traced ? this.#parts.spanId() : recorded.upstreamSpan;
-    if (logged && !this.#lines.isFull(PIECE_CHARS))
+    if (logged && !this.#lines.isFull(PIECE_BYTES))
       this.#lines.offer(accessLine(recorded, this.#timestamps.text(this.#parts.wallMs()), span));
     if (traced) this.#trace(recorded, facts, span);
-    if (this.#lines.length >= PARCEL_CHARS || this.#spans.length >= PARCEL_CHARS) this.#send();
+    if (this.#lines.length >= PARCEL_BYTES || this.#spans.length >= PARCEL_BYTES) this.#send();
   }
 
   #trace(recorded: Recorded, facts: RequestFacts, span: string): void {
     const count = hasClientSpan(recorded) ? 2 : 1;
-    if (!this.#spans.isFull(PIECE_CHARS, count)) this.#spans.offer(`${spansOf(recorded, facts, span)},`, count);
+    if (!this.#spans.isFull(PIECE_BYTES, count)) this.#spans.offer(`${spansOf(recorded, facts, span)},`, count);
   }
 
   #isLogged(recorded: Recorded): boolean {
@@ -92,9 +92,9 @@ export class Recorder {
     this.#refusals = 0;
   }
 
-  confirm(lineChars: number, spanChars: number): void {
-    this.#lines.confirm(lineChars);
-    this.#spans.confirm(spanChars);
+  confirm(lineBytes: number, spanBytes: number): void {
+    this.#lines.confirm(lineBytes);
+    this.#spans.confirm(spanBytes);
   }
 
   #send(): void {

@@ -214,8 +214,8 @@ export class Crew {
       case 'parcels': {
         const { parcels } = message;
         this.#parts.onParcels?.(parcels);
-        const lineChars = parcels.lines?.text.length ?? 0;
-        this.#post(member, { t: 'parcels-taken', lineChars, spanChars: parcels.spans?.text.length ?? 0 }, []);
+        const lineBytes = parcels.lines?.bytes.length ?? 0;
+        this.#post(member, { t: 'parcels-taken', lineBytes, spanBytes: parcels.spans?.bytes.length ?? 0 }, []);
         break;
       }
       case 'log':

@@ -37,8 +37,8 @@ export type ToWorkerThread =
   | { readonly t: 'services'; readonly port: MessagePort }
   /** Read TLS files anew, changed or not. */
   | { readonly t: 'reload' }
-  /** So many characters of lines and spans were taken over. */
-  | { readonly t: 'parcels-taken'; readonly lineChars: number; readonly spanChars: number }
+  /** So many bytes of lines and spans were taken over. */
+  | { readonly t: 'parcels-taken'; readonly lineBytes: number; readonly spanBytes: number }
   | { readonly t: 'drain'; readonly deadlineMs: number };
 
 export type FromWorkerThread =

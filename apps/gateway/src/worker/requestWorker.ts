@@ -39,6 +39,8 @@ const NOTHING: RealmConfig = {
 };
 const USAGE_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1000;
+/** A worker that has nothing to judge by yet keeps its port shut for so long; then it opens it and answers 503 `not_ready`. */
+const READY_GRACE_MS = 2000;
 /** How soon what is open notices that its credential has ended. */
 const REVIEW_EVERY_MS = 100;
 /** How soon a new certificate in the TLS directory is served; SIGHUP does it at once. */
@@ -47,8 +49,8 @@ const HANDSHAKE_MS = 10_000;
 const PROXY_HEADER_MS = 3000;
 
 /**
- * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic from the first moment
- * (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
+ * One request worker: attaches to the shared memory, compiles each plan as it arrives, takes traffic once it can judge it, or after
+ * two seconds (503 `not_ready` until there is a plan) and tells main once a second what it counted. Resolves when it listens, or could not.
  */
 export async function runRequestWorker(data: WorkerData, main: MessagePort, world: World): Promise<void> {
   const tell = (message: FromWorkerThread): void => main.postMessage(message);
@@ -119,7 +121,22 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
     onFault: faulted,
   });
 
+  /** Index, plan, and the peppers that its keys need: from here on requests can be judged. */
+  const armed = { index: false, peppers: false, plan: false };
+  let onReady: () => void = () => {};
+  const ready = new Promise<void>((resolve) => {
+    onReady = resolve;
+  });
+
   function onSync(message: ToWorker): void {
+    hear(message);
+    if (message.t === 'index' || message.t === 'peppers' || message.t === 'plan') {
+      armed[message.t] = true;
+      if (armed.index && armed.plan && (armed.peppers || pipeline.plan?.apiKey === null)) onReady();
+    }
+  }
+
+  function hear(message: ToWorker): void {
     switch (message.t) {
       case 'index':
         index = message.handles;
@@ -183,7 +200,7 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   main.on('message', (message: ToWorkerThread) => {
     if (message.t === 'sync') return link.attach(message.port);
     if (message.t === 'services') return services.attach(message.port);
-    if (message.t === 'parcels-taken') return recorder.confirm(message.lineChars, message.spanChars);
+    if (message.t === 'parcels-taken') return recorder.confirm(message.lineBytes, message.spanBytes);
     if (message.t === 'reload') return listeners.refresh(true);
     // After this turn's connections were accepted: one that waits in the queue of a closed listener is reset.
     setImmediate(() => leave(message.deadlineMs));
@@ -207,6 +224,9 @@ export async function runRequestWorker(data: WorkerData, main: MessagePort, worl
   world.every(REPORT_EVERY_MS, report).unref();
   world.every(TLS_FILES_EVERY_MS, () => listeners.refresh(false)).unref();
 
+  // A port that is open gets connections: not before they can be served, unless that takes too long to keep silent about it.
+  const patience = new Promise<void>((resolve) => void world.after(READY_GRACE_MS, resolve));
+  await Promise.race([ready, patience]);
   try {
     if (data.isPortCovered) listeners.expectOwn(data.port, data.host);
     tell({ t: 'listening', port: data.isPortCovered ? data.port : await listeners.openOwn(data.port, data.host) });
