@@ -8,7 +8,7 @@ import type { Facts, Peer } from './facts.ts';
 import { faultOf, type WireFault } from './faults.ts';
 import { CR, LF } from './grammar.ts';
 import { HeadScanner } from './head-scanner.ts';
-import { readRequest } from './read-request.ts';
+import { type ReadContext, readRequest } from './read-request.ts';
 import { withTiming } from './server-timing.ts';
 import type { Timed } from './timer-wheel.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -24,7 +24,8 @@ type Phase = 'head' | 'idle' | 'decide' | 'exchange' | 'body' | 'send' | 'linger
 export class ClientConnection implements Timed {
   dueMs = 0;
   armedMs = 0;
-  readonly peer: Peer;
+  /** Judged anew when a plan comes. */
+  peer: Peer;
   readonly input = new ClientInput();
   /** After the current answer this connection ends. */
   mustClose = false;
@@ -37,6 +38,8 @@ export class ClientConnection implements Timed {
   #discarding: Exchange | null = null;
   /** Notes of a head that came in pieces. */
   #scanner: HeadScanner | null = null;
+  /** By what the notes were made: a plan that came in the middle of a head has the head read anew. */
+  #scannedBy: ReadContext | null = null;
   #phase: Phase = 'head';
   #emptyLines = 0;
   #pumping = false;
@@ -143,8 +146,9 @@ export class ClientConnection implements Timed {
     }
     const buf = input.buf!;
     const { at, end } = input;
-    let scanner = this.#scanner;
+    let scanner = this.#scannedBy === context.read ? this.#scanner : null;
     if (scanner === null) {
+      this.#scanner = null;
       scanner = context.requestScanner;
       scanner.reset();
     }
@@ -152,6 +156,7 @@ export class ClientConnection implements Timed {
     if (length === 0) {
       if (this.#scanner === null) {
         this.#scanner = new HeadScanner(context.read.head);
+        this.#scannedBy = context.read;
         length = this.#scanner.scanRequest(buf, at, end, context.read.names);
       }
       return this.#awaitHead();

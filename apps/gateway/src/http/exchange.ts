@@ -5,6 +5,7 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Facts } from './facts.ts';
 import { FAULT, faultOf } from './faults.ts';
 import { forwardHead } from './forward-head.ts';
+import { foldedName } from './grammar.ts';
 import { HeldBody } from './held-body.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseRelay } from './response-relay.ts';
@@ -254,8 +255,8 @@ export class Exchange implements UpstreamUser, Timed, Recorded, Lasting {
 
   #isDropped(name: string): boolean {
     const { drop, set } = this.forward;
-    for (const one of drop) if (one.toLowerCase().replaceAll('_', '-') === name) return true;
-    for (let i = 0; i < set.length; i += 2) if (set[i]!.toLowerCase().replaceAll('_', '-') === name) return true;
+    for (const one of drop) if (foldedName(one) === name) return true;
+    for (let i = 0; i < set.length; i += 2) if (foldedName(set[i]!) === name) return true;
     return false;
   }
 

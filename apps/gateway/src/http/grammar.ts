@@ -9,8 +9,8 @@ export const COLON = 58;
 const TOKEN_CHARS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /**
- * A token byte → its lower-case byte with `_` folded to `-`; 0 = not allowed in a name. Back ends of the CGI family read
- * `_` and `-` as the same letter, so a name is recognised by this spelling.
+ * A token byte → its lower-case byte, with everything that is no letter or digit folded to `-`; 0 = not allowed in a name. Back ends of
+ * the CGI family make one name of such spellings (`_` everywhere, `.` in PHP, any mark in lighttpd), so a name is recognised by this one.
  */
 export const NAME_BYTE = new Uint8Array(256);
 /** 1 = field-vchar, SP or HTAB (RFC 9110 §5.5); CR, LF, NUL and the other controls are 0. */
@@ -22,7 +22,7 @@ export const HEX_BYTE = new Uint8Array(256);
 /** 1 = a byte of `uri-host` outside brackets (RFC 3986 reg-name: unreserved, sub-delims; `%` is checked apart). */
 const HOST_BYTE = new Uint8Array(256);
 
-for (const char of TOKEN_CHARS) NAME_BYTE[char.charCodeAt(0)] = char === '_' ? 45 : char.toLowerCase().charCodeAt(0);
+for (const char of TOKEN_CHARS) NAME_BYTE[char.charCodeAt(0)] = /[0-9a-z]/i.test(char) ? char.toLowerCase().charCodeAt(0) : 45;
 for (let b = 0; b < 256; b++) {
   VALUE_BYTE[b] = b === HTAB || (b >= SP && b !== 127) ? 1 : 0;
   TARGET_BYTE[b] = b > SP && b < 127 ? 1 : 0;
@@ -52,6 +52,9 @@ export function hashName(name: string): number {
   }
   return hash;
 }
+
+/** A name as text in the spelling of `NAME_BYTE`. */
+export const foldedName = (name: string): string => name.toLowerCase().replace(/[^0-9a-z]/g, '-');
 
 export const isToken = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127 || NAME_BYTE[text.charCodeAt(i)] === 0) return false;

@@ -1,4 +1,4 @@
-import { HASH_SEED, hashName, hashStep, NAME_BYTE } from './grammar.ts';
+import { foldedName, HASH_SEED, hashName, hashStep, NAME_BYTE } from './grammar.ts';
 
 /** What a field name means to the wire. `other` and everything from `note` on travels through; the rest is handled or dropped. */
 export const KIND = {
@@ -49,6 +49,13 @@ const REQUEST: readonly (readonly [string, number])[] = [
   ['x-forwarded-prefix', KIND.drop],
   ['x-forwarded-ssl', KIND.drop],
   ['x-forwarded-scheme', KIND.drop],
+  // Another target or method than the one that was judged, to back ends that believe them.
+  ['x-forwarded-uri', KIND.drop],
+  ['x-forwarded-path', KIND.drop],
+  ['x-forwarded-method', KIND.drop],
+  ['x-original-uri', KIND.drop],
+  ['x-original-url', KIND.drop],
+  ['x-rewrite-url', KIND.drop],
   ['x-forwarded-for', KIND.forwardedFor],
   ['x-forwarded-proto', KIND.forwardedProto],
   ['x-forwarded-host', KIND.forwardedHost],
@@ -75,8 +82,8 @@ function hasOwnPrefix(buf: Uint8Array, start: number, end: number): boolean {
 }
 
 /**
- * Names that mean something, found by hash and confirmed by their bytes. A name that only differs in `_` for `-` gets the kind
- * `drop`: somebody behind us may read it as the real one.
+ * Names that mean something, found by hash and confirmed by their bytes. A name that only differs in another mark for `-` (`_`, `.`) gets
+ * the kind `drop`: somebody behind us may read it as the real one.
  */
 export class NameTable {
   readonly #slots = new Int16Array(SLOTS);
@@ -89,7 +96,7 @@ export class NameTable {
   /** `ownPrefix`: whatever begins with `x-fluxgate-` is dropped too, known or not. */
   constructor(entries: Iterable<readonly [string, number]>, ownPrefix: boolean) {
     this.#ownPrefix = ownPrefix;
-    for (const [name, kind] of entries) this.#add(name.toLowerCase().replaceAll('_', '-'), kind);
+    for (const [name, kind] of entries) this.#add(foldedName(name), kind);
   }
 
   #add(name: string, kind: number): void {
@@ -114,16 +121,16 @@ export class NameTable {
       const bytes = this.#bytes[at]!;
       if (bytes.length !== end - start) continue;
       let same = true;
-      let underscored = false;
+      let respelled = false;
       for (let i = 0; i < bytes.length; i++) {
         const raw = buf[start + i]!;
         if (NAME_BYTE[raw] !== bytes[i]) {
           same = false;
           break;
         }
-        if (raw === 95) underscored = true;
+        if (raw !== 45 && bytes[i] === 45) respelled = true;
       }
-      if (same) return underscored ? KIND.drop : this.#kinds[at]!;
+      if (same) return respelled ? KIND.drop : this.#kinds[at]!;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { ChunkedDecoder } from './chunked.ts';
 import { FAULT } from './faults.ts';
+import { foldedName } from './grammar.ts';
 import { HeadScanner } from './head-scanner.ts';
 import { KIND, type NameTable } from './names.ts';
 
@@ -23,7 +24,7 @@ export function trailerLines(
   const text = Buffer.from(bytes).toString('latin1');
   let out = '';
   for (let i = 0; i < scanner.count; i++) {
-    const name = scanner.name(text, i).toLowerCase().replaceAll('_', '-');
+    const name = foldedName(scanner.name(text, i));
     if (scanner.kind(i) !== KIND.other || FORBIDDEN.test(name) || dropped(name)) continue;
     out += `${scanner.name(text, i)}: ${scanner.value(text, i)}\r\n`;
   }

@@ -1,7 +1,8 @@
+import { DEFAULT_UPSTREAM } from '@fluxgate/policy';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { say } from './testing/raw-client.ts';
+import { RawClient, say } from './testing/raw-client.ts';
 import { field } from './testing/recording-backend.ts';
-import { startTestWire, type TestWire } from './testing/test-wire.ts';
+import { planFor, startTestWire, type TestWire } from './testing/test-wire.ts';
 
 let wire: TestWire;
 let proxied: TestWire;
@@ -78,6 +79,40 @@ test('a stranger cannot say where it comes from', async () => {
   ]);
 });
 
+test('a path or an address that only a proxy may rewrite is not taken from a stranger', async () => {
+  const has = await sent(
+    'X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\nX_Original_URL: /admin\r\nX-Original-URI: /admin\r\nX-Forwarded-Uri: /admin\r\nX-Forwarded-Path: /admin\r\nX-Forwarded-Method: DELETE\r\n',
+  );
+  for (const name of [
+    'x-original-url',
+    'x-rewrite-url',
+    'x_original_url',
+    'x-original-uri',
+    'x-forwarded-uri',
+    'x-forwarded-path',
+    'x-forwarded-method',
+  ])
+    expect([name, has(name)]).toEqual([name, undefined]);
+});
+
+test('a head that began before a plan came is read by the plan that judges it: no identity header slips through', async () => {
+  const late = await startTestWire();
+  const client = new RawClient(late.port).send('GET /x HTTP/1.1\r\nHost: a\r\nX-User: admin\r\nX-Ok');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const plan = planFor({
+    ...DEFAULT_UPSTREAM,
+    name: 'u',
+    targets: [{ url: `http://127.0.0.1:${late.backend.port}`, weight: 1 }],
+  });
+  late.wire.setPlan({ ...plan, identityHeaders: new Set([...plan.identityHeaders, 'x-user']) });
+  client.send(': 1\r\n\r\n');
+  await client.until(({ text }) => text.includes('HTTP/1.1 200'));
+  const request = late.backend.seen.at(-1);
+  expect([field(request, 'x-user'), field(request, 'x-ok')]).toEqual([undefined, '1']);
+  client.socket.destroy();
+  await late.stop();
+});
+
 test('a trusted proxy is believed, and its list is continued', async () => {
   let client = '';
   proxied.decide = (facts) => {
@@ -94,6 +129,23 @@ test('a trusted proxy is believed, and its list is continued', async () => {
     'https',
     'shop.test',
   ]);
+});
+
+test('a proxy that is trusted no more is believed no more, on the connections it has, too', async () => {
+  const own = await startTestWire({ trustedProxies: ['127.0.0.0/8'] });
+  const ask = 'GET /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n';
+  const client = new RawClient(own.port).send(ask);
+  await client.until(({ text }) => text.includes('HTTP/1.1 200'));
+  expect(field(own.backend.seen[0], 'x-forwarded-proto')).toBe('https');
+  own.wire.setPlan(
+    planFor({ ...DEFAULT_UPSTREAM, name: 'u', targets: [{ url: `http://127.0.0.1:${own.backend.port}`, weight: 1 }] }),
+  );
+  client.send(ask);
+  await client.until(({ text }) => text.split('HTTP/1.1 200').length === 3);
+  const second = own.backend.seen[1];
+  expect([field(second, 'x-forwarded-for'), field(second, 'x-forwarded-proto')]).toEqual(['127.0.0.1', 'http']);
+  client.socket.destroy();
+  await own.stop();
 });
 
 test('Connection cannot take away what the gateway adds', async () => {
@@ -114,7 +166,9 @@ test('no spelling of an identity header from a client survives', async () => {
   await say(
     wire.port,
     get(
-      'X-FluxGate-Principal: eve\r\nx_fluxgate_principal: eve\r\nX-FLUXGATE-NEW: eve\r\nX_User: eve\r\nx-user: eve\r\nX-Api-Key: k\r\nx_api_key: k\r\n',
+      'X-FluxGate-Principal: eve\r\nx_fluxgate_principal: eve\r\nX-FLUXGATE-NEW: eve\r\nX_User: eve\r\nx-user: eve\r\nX-Api-Key: k\r\nx_api_key: k\r\n' +
+        // PHP makes `_` of dots, lighttpd of every mark.
+        'X.FluxGate.Principal: eve\r\nX-FluxGate~Owner: eve\r\nx+fluxgate+any: eve\r\nX.User: eve\r\nX!API.Key: k\r\nX.Real.IP: eve\r\n',
     ),
   );
   expect(JSON.stringify(wire.backend.seen[0])).not.toMatch(/eve|"k"/);

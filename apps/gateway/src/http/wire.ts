@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import { type Address, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
+import { type Address, type CidrSet, formatAddress, type Plan, parseAddress } from '@fluxgate/policy';
 import type { AnswerRefusal, ClientCert, Decide, Record as RecordExchange, Wire } from '../seam.ts';
 import { ClientConnection } from './client-connection.ts';
+import type { Peer } from './facts.ts';
 import { strangerLines } from './forward-head.ts';
 import { HeadScanner } from './head-scanner.ts';
 import { LastingExchanges } from './lasting-exchanges.ts';
@@ -84,6 +85,11 @@ const NOWHERE: Address = [0, 0, 0, 0];
 const fileAuthorities = (reference: string): string => readFileSync(reference.replace(/^file:/, ''), 'utf8');
 const systemResolve: Resolve = (host) => lookup(host, { all: true });
 
+const withTrust = (peer: Omit<Peer, 'trusted' | 'forwarded'>, proxies: CidrSet): Peer => {
+  const trusted = proxies.has(peer.address);
+  return { ...peer, trusted, forwarded: trusted ? null : strangerLines(peer.text, peer.scheme) };
+};
+
 /** The HTTP/1.1 engine of one worker: both sides on sockets, every byte judged by one grammar (RFC 9112). */
 export function createWire(options: WireOptions): WireEngine {
   const limits: WireLimits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -149,10 +155,8 @@ export function createWire(options: WireOptions): WireEngine {
     }
     const address = origin.source ?? parseAddress(socket.remoteAddress ?? '') ?? NOWHERE;
     const { scheme, vpcEndpoint, clientCert } = origin;
-    const trusted = context.read.trustedProxies.has(address);
     const text = formatAddress(address);
-    const forwarded = trusted ? null : strangerLines(text, scheme);
-    const peer = { address, text, scheme, vpcEndpoint, clientCert, trusted, forwarded };
+    const peer = withTrust({ address, text, scheme, vpcEndpoint, clientCert }, context.read.trustedProxies);
     clients.add(new ClientConnection(socket, peer, context, forget));
   };
   return {
@@ -160,6 +164,8 @@ export function createWire(options: WireOptions): WireEngine {
       context.read = readContext(plan);
       context.requestScanner = new HeadScanner(context.read.head);
       upstreams.setPlan(plan);
+      // A proxy that is trusted no more is believed no more, on the connections it has, too.
+      for (const client of clients) client.peer = withTrust(client.peer, plan.trustedProxies);
     },
 
     accept,

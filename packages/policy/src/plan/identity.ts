@@ -1,9 +1,8 @@
 import type { Middleware, RealmConfig } from '../model.ts';
 
-/** Header names as an upstream may read them: CGI and WSGI servers take `_` and `-` for one, and case for none. */
+/** Header names as an upstream may read them: servers of the CGI family take `_`, `.` and other marks for `-`, and case for none. */
 export function normaliseHeaderName(name: string): string {
-  const lower = name.toLowerCase();
-  return lower.indexOf('_') < 0 ? lower : lower.replaceAll('_', '-');
+  return name.toLowerCase().replace(/[^0-9a-z]/g, '-');
 }
 
 /** What FluxGate tells upstreams about the caller. */
