@@ -1,5 +1,6 @@
 export { Admin, type AdminAnswer } from './admin.ts';
 export { type Certificate, hasOpenssl, makeCertificate } from './certificates.ts';
+export { type EchoUpstream, startEchoUpstream } from './echo.ts';
 export { app, type GatewayNode, type House, type HouseOptions, home, startHouse } from './house.ts';
 export { signToken, startTestIssuer, type TestIssuer } from './issuer.ts';
 export { type LoadReport, startLoad } from './load.ts';
