@@ -39,7 +39,8 @@ async function run(config: Config): Promise<void> {
 
   const base = Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name, value]) => value !== undefined && !name.startsWith('FLUXGATE_') && name !== 'DATABASE_URL',
+      // A shell's VAULT_ADDR is for its owner's work: a try-out must not keep its peppers in the company's Vault.
+      ([name, value]) => value !== undefined && !/^(FLUXGATE|VAULT)_/.test(name) && name !== 'DATABASE_URL',
     ),
   ) as Record<string, string>;
   for (const [name, value] of Object.entries(process.env))
