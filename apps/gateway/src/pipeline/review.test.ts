@@ -14,7 +14,7 @@ function setUp(over: Parameters<typeof testKey>[1] = {}) {
     const decision = w.ask(which) as Forward;
     expect(decision.kind).toBe('forward');
     const one: Lasting = {
-      facts: facts({ path: '/' }),
+      facts: facts({}),
       admission: decision,
       end: (ending) => {
         endings.push(ending);
