@@ -56,6 +56,10 @@ const REQUEST: readonly (readonly [string, number])[] = [
   ['x-original-uri', KIND.drop],
   ['x-original-url', KIND.drop],
   ['x-rewrite-url', KIND.drop],
+  // Judged beside the method, so they have one spelling.
+  ['x-http-method-override', KIND.other],
+  ['x-http-method', KIND.other],
+  ['x-method-override', KIND.other],
   ['x-forwarded-for', KIND.forwardedFor],
   ['x-forwarded-proto', KIND.forwardedProto],
   ['x-forwarded-host', KIND.forwardedHost],

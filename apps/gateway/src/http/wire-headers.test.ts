@@ -81,7 +81,7 @@ test('a stranger cannot say where it comes from', async () => {
 
 test('a path or an address that only a proxy may rewrite is not taken from a stranger', async () => {
   const has = await sent(
-    'X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\nX_Original_URL: /admin\r\nX-Original-URI: /admin\r\nX-Forwarded-Uri: /admin\r\nX-Forwarded-Path: /admin\r\nX-Forwarded-Method: DELETE\r\n',
+    'X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\nX_Original_URL: /admin\r\nX-Original-URI: /admin\r\nX-Forwarded-Uri: /admin\r\nX-Forwarded-Path: /admin\r\nX-Forwarded-Method: DELETE\r\nX_HTTP_Method_Override: DELETE\r\nX-HTTP.Method: DELETE\r\nX-Method-Override: PUT\r\n',
   );
   for (const name of [
     'x-original-url',
@@ -91,8 +91,11 @@ test('a path or an address that only a proxy may rewrite is not taken from a str
     'x-forwarded-uri',
     'x-forwarded-path',
     'x-forwarded-method',
+    'x_http_method_override',
+    'x-http.method',
   ])
     expect([name, has(name)]).toEqual([name, undefined]);
+  expect(has('x-method-override')).toBe('PUT');
 });
 
 test('a head that began before a plan came is read by the plan that judges it: no identity header slips through', async () => {

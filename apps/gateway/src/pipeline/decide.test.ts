@@ -218,6 +218,23 @@ test('an alternative that failed leaves no identity behind for the one that pass
   expect(seen(lenient.ask(good))).toBe('403 address_not_allowed');
 });
 
+test('a request that asks the upstream to take it for another method passes only where that method has the same route', () => {
+  const w = world({
+    keys: [good],
+    routes: [
+      route('/any', [], { auth: 'none' }),
+      route('/split', [], { auth: 'none', methods: ['GET', 'POST'] }),
+      route('/split', [], { name: 'closed', methods: ['DELETE'] }),
+    ],
+  });
+  const as = (path: string, value: string, name = 'X-HTTP-Method-Override') =>
+    seen(w.ask(null, { path, method: 'POST', headers: [[name, value]] }));
+  expect([as('/any', 'DELETE'), as('/split', 'GET'), as('/split', 'post')]).toEqual(['forward', 'forward', 'forward']);
+  for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'])
+    for (const value of ['DELETE', 'delete', 'PUT'])
+      expect([name, value, as('/split', value, name)]).toEqual([name, value, '405 method_not_allowed']);
+});
+
 test('no route is 404, no method 405 with what is allowed, no upstream 503 after the key', () => {
   const w = world({
     keys: [good],

@@ -1,4 +1,5 @@
-import type { Plan } from '@fluxgate/policy';
+import type { CompiledRoute, Plan } from '@fluxgate/policy';
+import type { RequestFacts } from '../seam.ts';
 import { askedMethod } from './edges.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
 import type { Programs } from './program.ts';
@@ -22,8 +23,27 @@ export function match(x: Exchange, plan: Plan, programs: Programs): RefusalOrPas
     return found.refusal;
   }
   x.route = found.route;
+  const other = facts.method === 'GET' || facts.method === 'HEAD' ? null : overriding(facts, plan, found.route);
+  if (other !== null) {
+    x.allow = facts.method;
+    x.because = `asks to be taken for ${other.slice(0, 40)}, which is another route or none`;
+    return 'method_not_allowed';
+  }
   x.program = programs.routes[found.route.index] ?? null;
   if (x.program !== null) return null;
   x.because = `route ${found.route.name} has no program`;
   return 'internal';
+}
+
+/** Where back ends that let a POST stand for another method look for that (their spellings with other marks end at the wire). */
+const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const;
+
+/** A method that the upstream may go by and that would not have been let in by this route; null: there is none. */
+function overriding(facts: RequestFacts, plan: Plan, route: CompiledRoute): string | null {
+  for (const name of OVERRIDES)
+    for (const value of facts.headerValues(name)) {
+      const method = value.toUpperCase();
+      if (method !== facts.method && plan.match(facts.host, facts.path, method).route !== route) return method;
+    }
+  return null;
 }
