@@ -36,9 +36,12 @@ const MAKERS: Readonly<Record<PeerName, StartPeer>> = {
   'tcp relay': startRelay,
 };
 const QUICK: readonly string[] = ['haproxy', 'caddy', 'fastify'];
+/** Runs only when named: under Node 24 it stalls for a second at a time, and until that is understood its figure would be unfair to it. */
+const ON_REQUEST: readonly string[] = ['express-gateway'];
 /** No case begins after it. */
 const LIMIT_MS = { full: 10 * 60_000, quick: 95_000 };
 const SECONDS_MAX = 6;
+const FRESH_SECONDS = 3;
 
 const SAYS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(CASES.map((one) => [one.name, one.says])),
@@ -85,7 +88,7 @@ export async function runGatewayBench(options: GatewayBenchOptions = {}): Promis
     const ours = await startGateway(gateway);
     running.push(ours);
     const wanted = Object.entries(MAKERS).filter(([name]) =>
-      options.peers == null ? !quick || QUICK.includes(name) : options.peers.includes(name),
+      options.peers != null ? options.peers.includes(name) : quick ? QUICK.includes(name) : !ON_REQUEST.includes(name),
     );
     const found = await Promise.all(
       wanted.map(([name, make]) => make(around).catch((error: unknown) => `${name} is left out: ${String(error)}`)),
@@ -112,7 +115,14 @@ export async function runGatewayBench(options: GatewayBenchOptions = {}): Promis
       ...Object.fromEntries(
         CASES.filter((one) => !one.tls || certificate !== null).map((one) => [
           one.name,
-          async () => void rows.push(...(await contest(one.name, lanesOf(stage, one.name), stage))),
+          async () =>
+            void rows.push(
+              ...(await contest(
+                one.name,
+                lanesOf(stage, one.name),
+                one === CASES[0] ? { ...stage, warmSeconds: FRESH_SECONDS } : stage,
+              )),
+            ),
         ]),
       ),
       'bad-keys': async () => void rows.push(...(await badKeys(stage))),
@@ -201,7 +211,10 @@ async function manyRoutes(stage: Stage): Promise<Row[]> {
   try {
     const lane = { script: wrkScript(byKey(stage.around.keys)), connections: 64 };
     const few = { ...lane, name: 'fluxgate 3 routes', peer: stage.ours };
-    return await contest('routes-1000', [{ ...lane, name: 'fluxgate', peer: many }, few], stage);
+    return await contest('routes-1000', [{ ...lane, name: 'fluxgate', peer: many }, few], {
+      ...stage,
+      warmSeconds: FRESH_SECONDS,
+    });
   } finally {
     await many.stop();
   }
@@ -224,7 +237,7 @@ async function workers(stage: Stage): Promise<Row[]> {
     return await contest(
       'workers',
       peers.map((peer) => ({ name: peer.name, peer, script, connections: 128 })),
-      stage,
+      { ...stage, warmSeconds: FRESH_SECONDS },
     );
   } finally {
     for (const peer of peers) await peer.stop();
