@@ -2,6 +2,7 @@ import { type Address, missingScope } from '@fluxgate/policy';
 import type { RateCounters } from '../memory/ports.ts';
 import type { TokenPort } from '../tokens/ports.ts';
 import { authenticate, type KeyRoom } from './authenticate.ts';
+import { addressSubject } from './edges.ts';
 import type { Exchange, RefusalOrPass } from './exchange.ts';
 import type { CompiledGrant } from './grants.ts';
 import { judgeToken } from './judgeToken.ts';
@@ -51,7 +52,7 @@ export function judge(
     case 'rate_limit':
       // Counted before the request had to wait for a key of its issuer.
       if (check.by === 'address' && x.again) return null;
-      if (check.by === 'address') return takeRate(x, check, x.facts.clientText, counters);
+      if (check.by === 'address') return takeRate(x, check, addressSubject(x.facts), counters);
       x.rates.push(check);
       return null;
   }

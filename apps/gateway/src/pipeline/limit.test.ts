@@ -42,6 +42,24 @@ test('a limit by address counts strangers too, before their key is looked at', (
   expect(seen(w.ask(key, { client: '192.0.2.11' }))).toBe('forward');
 });
 
+test('who owns an IPv6 network is one address to a limit by address: another of its addresses is no fresh start', () => {
+  const byAddress = {
+    kind: 'rate_limit',
+    rate: { limit: 1, perMs: 60_000 },
+    burst: 1,
+    by: 'address',
+    onAuthorityLoss: 'local',
+  } as const;
+  const w = world({ routes: [route('/open', [byAddress], { auth: 'none' })] });
+  const from = (client: string) => seen(w.ask(null, { path: '/open', client }));
+  expect([from('2001:db8:0:1::1'), from('2001:db8:0:1:ffff::2'), from('2001:db8:0:2::1')]).toEqual([
+    'forward',
+    '429 rate_limited',
+    'forward',
+  ]);
+  expect([from('192.0.2.1'), from('192.0.2.2'), from('192.0.2.1')]).toEqual(['forward', 'forward', '429 rate_limited']);
+});
+
 test('a refused request uses up nobody’s rate by key, and no token', () => {
   const byKey = { kind: 'rate_limit', rate: { limit: 1, perMs: 60_000 }, burst: 1, by: 'key', onAuthorityLoss: 'local' } as const;
   const w = world({ keys: [key], grant: { quota, requestBudget: 5 }, routes: [route('/closed', [byKey, apiKey(['write'])])] });

@@ -1,6 +1,7 @@
 import type { CompiledTier, OnAuthorityLoss, Rate } from '@fluxgate/policy';
 import type { LeaseClient, LeaseTable, RateCounters } from '../memory/ports.ts';
 import { type KeyRoom, stillLives } from './authenticate.ts';
+import { addressSubject } from './edges.ts';
 import type { AcceptedToken, Exchange, RefusalOrPass } from './exchange.ts';
 import { type CompiledQuota, windowAt } from './grants.ts';
 import { type LimitHeader, limitHeader, type RateCheck } from './program.ts';
@@ -53,7 +54,7 @@ export function takeRates(x: Exchange, room: LimitRoom): RefusalOrPass {
 
 /** Whoever a token is for, under its issuer; a token for nobody in particular counts by address. Credentials are numbers: no clash. */
 function tokenSubject(x: Exchange, token: AcceptedToken | null): string {
-  return token === null || token.subject === '' ? x.facts.clientText : `t:${token.check.provider.issuer} ${token.subject}`;
+  return token === null || token.subject === '' ? addressSubject(x.facts) : `t:${token.check.provider.issuer} ${token.subject}`;
 }
 
 function take(
