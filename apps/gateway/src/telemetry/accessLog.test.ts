@@ -8,6 +8,7 @@ import { Outbox } from './outbox.ts';
 import { recorded, refusal } from './recordedFake.ts';
 import { type Parcels, REFUSALS_PER_SECOND, Recorder, type RecorderParts } from './recorder.ts';
 import { scrub } from './scrub.ts';
+import { spansOf } from './spans.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 21, 12, 0, 0, 7);
 const TIME = new Timestamps().text(NOW_MS);
@@ -77,6 +78,17 @@ test('a refusal says why, and who it was where that was proven', () => {
 test('what nobody could read is logged with its client and the trace id of the answer', () => {
   const line = accessLine(recorded({ facts: null, clientText: '192.0.2.1', traceId: 'c'.repeat(32), status: 400 }), TIME, '');
   expect(fieldsOf(line)).toMatchObject({ client: '192.0.2.1', trace_id: 'c'.repeat(32), method: null, path: null });
+});
+
+test('lines and spans are ASCII, whatever names and paths are, and mean the same', () => {
+  const principal = 'Zoë 東京 😀\u007f';
+  const decision = refusal({ principal, because: 'naïve' });
+  const line = accessLine(recorded({ decision }, { path: '/é' }), TIME, '');
+  expect(line).toMatch(/^[\x20-\x7e]*\n$/);
+  expect(fieldsOf(line)).toMatchObject({ principal, because: 'naïve', path: '/é' });
+  const spans = spansOf(recorded({ decision }, { path: '/é' }), recorded({}, { path: '/é' }).facts!, 'a'.repeat(16));
+  expect(spans).toMatch(/^[\x20-\x7e]*$/);
+  expect(JSON.stringify(JSON.parse(`[${spans}]`))).toContain(principal);
 });
 
 test('no text of a client can break a line or hide in it', () => {

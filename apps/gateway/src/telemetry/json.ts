@@ -2,8 +2,12 @@ import { scrub } from './scrub.ts';
 
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-/** A JSON string. Most texts need no escapes, and finding that out is cheaper than `JSON.stringify`. */
-export const jsonString = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+/** JSON text in ASCII alone, so that a character is a byte wherever it is written to. */
+export const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** A JSON string in ASCII. Most texts need no escapes, and finding that out is cheaper than `JSON.stringify`. */
+export const jsonString = (text: string): string => (PLAIN.test(text) ? `"${text}"` : asciiJson(text));
 
 const KNOWN_MAX = 4096;
 const known = new Map<string, string>();

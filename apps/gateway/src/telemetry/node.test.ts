@@ -165,7 +165,7 @@ test('no key, token, cookie, query value or body is in any log line, span or met
       secret,
       false,
     ]);
-  expect(lines).toContain(`fgk_live_${key.kid}_…`);
+  expect(lines).toContain(`fgk_live_${key.kid}_\\u2026`);
 });
 
 test('metrics tell of the traffic, of what is open and of the export', async () => {

@@ -1,4 +1,4 @@
-/** Texts on their way from a worker to main, UTF-8. */
+/** Texts on their way from a worker to main, ASCII. */
 export interface Parcel {
   readonly bytes: Uint8Array;
   /** Lines or spans in it. */
@@ -6,8 +6,6 @@ export interface Parcel {
 }
 
 const FIRST_BYTES = 80 * 1024;
-/** UTF-8 of one UTF-16 unit. */
-const UNIT_BYTES_MAX = 3;
 
 /**
  * A bounded queue from a worker to main: what was not taken yet and what main has not confirmed yet share one bound, so a main
@@ -26,13 +24,13 @@ export class Outbox {
     this.#bytesMax = bytesMax;
   }
 
-  /** `count`: lines or spans in it. False: dropped. */
+  /** `piece`: ASCII. `count`: lines or spans in it. False: dropped. */
   offer(piece: string, count = 1): boolean {
     if (this.#at + this.#unconfirmed + piece.length > this.#bytesMax) {
       this.#dropped += count;
       return false;
     }
-    const needed = this.#at + piece.length * UNIT_BYTES_MAX;
+    const needed = this.#at + piece.length;
     let buffer = this.#buffer;
     if (buffer === null || needed > buffer.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, needed * 2));
@@ -40,7 +38,7 @@ export class Outbox {
       this.#buffer = larger;
       buffer = larger;
     }
-    this.#at += buffer.write(piece, this.#at, 'utf8');
+    this.#at += buffer.write(piece, this.#at, 'latin1');
     this.#count += count;
     return true;
   }

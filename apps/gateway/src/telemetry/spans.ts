@@ -1,5 +1,5 @@
 import type { Recorded, RequestFacts } from '../seam.ts';
-import { jsonName, jsonString } from './json.ts';
+import { asciiJson, jsonName, jsonString } from './json.ts';
 import { scrub } from './scrub.ts';
 
 /** OTLP/JSON (opentelemetry-proto 1.x, `Span`): ids in hex, 64-bit numbers as strings, enums as numbers. */
@@ -37,7 +37,7 @@ function attribute(key: string, kind: 'stringValue' | 'intValue'): (value: strin
     if (value === null || value === undefined || value === '') return '';
     const found = known.get(value);
     if (found !== undefined) return found;
-    const written = `,${JSON.stringify({ key, value: { [kind]: scrub(String(value)) } })}`;
+    const written = `,${asciiJson({ key, value: { [kind]: scrub(String(value)) } })}`;
     if (typeof value === 'string' && value.length > CHARS_MAX) return written;
     if (known.size >= KNOWN_MAX) known.clear();
     known.set(value, written);
