@@ -46,7 +46,7 @@ export function plot(report: Report): string {
       const weight = row.peer.startsWith('fluxgate') ? 'font-weight="bold"' : '';
       parts.push(`<rect x="${LEFT}" y="${y}" width="${end - LEFT}" height="${BAR}" rx="2" fill="${colour(row.peer)}"/>`);
       parts.push(text(LEFT - 8, y + 12, row.peer, `text-anchor="end" ${weight}`));
-      const label = `${number(ratio, 2)}${ratio > MOST ? ' →' : ''}   ${number(row.perCoreSecond)}/core-s   p99 ${number(row.p99Ms, 1)} ms`;
+      const label = `${number(ratio, 2)}${ratio > MOST ? ' →' : ''} · ${number(row.perCoreSecond)}/core-s · p99 ${number(row.p99Ms, 1)} ms`;
       parts.push(text(end + 6, y + 12, label, `class="label" ${weight}`));
       y += STEP;
     }
@@ -65,7 +65,7 @@ export function plot(report: Report): string {
       parts.push(`<rect x="${LEFT}" y="${y}" width="${width}" height="${BAR}" rx="2" fill="${colour(one.peer)}"/>`);
       parts.push(text(LEFT - 8, y + 12, one.peer, 'text-anchor="end"'));
       parts.push(
-        text(LEFT + width + 6, y + 12, `${number(one.kibPerConnection, 1)}   (${number(one.connections)} open)`, 'class="label"'),
+        text(LEFT + width + 6, y + 12, `${number(one.kibPerConnection, 1)} (${number(one.connections)} open)`, 'class="label"'),
       );
       y += STEP;
     }
