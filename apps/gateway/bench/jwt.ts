@@ -97,7 +97,7 @@ export async function runJwtBench(options: JwtBenchOptions = {}): Promise<Report
         connections: 64,
         expectRefusals: one.expectRefusals,
       }));
-      rows.push(...(await contest(one.name, lanes, { dir, rounds, seconds })));
+      rows.push(...(await contest(one.name, lanes, { dir, rounds, seconds, warmSeconds: 3 })));
       await ours.stop();
     }
     const repeated = rows.find((row) => row.case === 'jwt-repeated' && row.peer === 'fluxgate')?.ratios['haproxy'];
