@@ -35,7 +35,7 @@ test('three settings are enough, the rest has defaults', () => {
     tlsDir: '/tmp/x/tls',
     accessLog: { mode: 'refusals', oneIn: 1 },
     otlp: null,
-    traceRatio: 1,
+    traceRatio: 0.01,
     realm: 'live',
   });
 });
