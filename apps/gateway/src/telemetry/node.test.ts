@@ -59,6 +59,7 @@ beforeAll(async () => {
       FLUXGATE_WORKERS: '1',
       FLUXGATE_ACCESS_LOG: 'all',
       FLUXGATE_OTLP_ENDPOINT: `http://127.0.0.1:${portOf(collector)}`,
+      FLUXGATE_TRACE_RATIO: '1',
       FLUXGATE_OTLP_HEADERS_FILE: 'headers',
     },
     () => 'Authorization: Bearer secret-of-collector',
