@@ -39,12 +39,12 @@ const walls: readonly Wall[] = [
     room: 'apps/gateway',
     mayReach: [
       /^@fluxgate\/policy$/,
-      /^@fluxgate\/protocol\/sync$/,
+      /^@fluxgate\/protocol\/(sync|settings)$/,
       /^@fluxgate\/stores(\/(redis|memory))?$/,
       /^node:/,
       /^(ws|pino|prom-client|zod|yaml|ioredis)$/,
     ],
-    because: 'gateway SERVES -> policy, protocol/sync, stores/{redis,memory}; never postgres.',
+    because: 'gateway SERVES -> policy, protocol/{sync,settings}, stores/{redis,memory}; never postgres.',
   },
   {
     room: 'apps/control-plane',

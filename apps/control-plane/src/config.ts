@@ -1,4 +1,12 @@
-import { parse as parseYaml } from 'yaml';
+import {
+  anyText,
+  isLoopback,
+  type ReadFile,
+  readSettings,
+  type Setting,
+  type SettingProblem,
+  type SettingRead,
+} from '@fluxgate/protocol/settings';
 import { type IssuerConfig, issuerConfig, issuerUrl, jwksCache, rotateEvery, signingAlgorithm } from './config.issuer.ts';
 import { type VaultConfig, vaultConfig, vaultSettings } from './config.vault.ts';
 
@@ -23,26 +31,7 @@ export interface Config {
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export interface ConfigProblem {
-  /** The setting, by its environment name. */
-  readonly name: string;
-  readonly why: string;
-  readonly remedy: string;
-}
-
-type Read = { readonly value: string } | { readonly why: string; readonly remedy: string };
-interface Setting {
-  /** Name in the YAML file named by FLUXGATE_CONFIG. */
-  readonly yaml: string;
-  readonly purpose: string;
-  readonly fallback: string | null;
-  readonly required: boolean;
-  readonly read: (text: string) => Read;
-}
-
-const any = (text: string): Read => ({ value: text });
-
-function databaseUrl(text: string): Read {
+function databaseUrl(text: string): SettingRead {
   if (/^pglite:.+/.test(text)) return { value: text };
   const url = URL.canParse(text) ? new URL(text) : null;
   if ((url?.protocol === 'postgres:' || url?.protocol === 'postgresql:') && url.hostname !== '') return { value: text };
@@ -53,19 +42,19 @@ function databaseUrl(text: string): Read {
   };
 }
 
-function port(text: string): Read {
+function port(text: string): SettingRead {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
     ? { value: text }
     : { why: `"${text}" is not a port`, remedy: 'write a number from 1 to 65535, or 0 for any free port' };
 }
 
-function redisUrl(text: string): Read {
+function redisUrl(text: string): SettingRead {
   return /^rediss?:\/\/./.test(text)
     ? { value: text }
     : { why: 'it is not a Redis address', remedy: 'write redis://host:6379 or rediss://host:6379' };
 }
 
-function logLevel(text: string): Read {
+function logLevel(text: string): SettingRead {
   return (LOG_LEVELS as readonly string[]).includes(text)
     ? { value: text }
     : { why: `"${text}" is not a log level`, remedy: `one of ${LOG_LEVELS.join(', ')}` };
@@ -86,7 +75,7 @@ export const settings = {
     purpose: 'File with the key-encryption key, 32 bytes as base64; the same on every replica, readable by this user only',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   ...vaultSettings,
   FLUXGATE_ADMIN_HOST: {
@@ -94,7 +83,7 @@ export const settings = {
     purpose: 'Address of the admin API and of the sync endpoint; anything but loopback needs TLS',
     fallback: '127.0.0.1',
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_ADMIN_PORT: { yaml: 'admin_port', purpose: 'Port of the admin API', fallback: '8081', required: false, read: port },
   FLUXGATE_ADMIN_TLS_CERT: {
@@ -102,28 +91,28 @@ export const settings = {
     purpose: 'PEM file with the certificate chain of the admin API',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_ADMIN_TLS_KEY: {
     yaml: 'admin_tls_key',
     purpose: 'PEM file with the private key of that certificate',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_BOOTSTRAP_DIR: {
     yaml: 'bootstrap_dir',
     purpose: 'If set and no admin token exists: `admin.token` and `node.token` are written there, mode 0600',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_SECRETS_DIR: {
     yaml: 'secrets_dir',
     purpose: 'The only directory that `file:` references may read from',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_ISSUER: {
     yaml: 'issuer',
@@ -165,45 +154,6 @@ export const settings = {
 } as const satisfies Record<string, Setting>;
 type SettingName = keyof typeof settings;
 
-export type ReadFile = (path: string) => string;
-
-/** Loopback by name or number: what needs no TLS. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-/** The YAML file as environment names → text, and what is wrong with it. */
-function readYaml(path: string, readFile: ReadFile): { values: Map<string, string>; problems: ConfigProblem[] } {
-  const values = new Map<string, string>();
-  const problem = (why: string, remedy: string) => ({ values, problems: [{ name: 'FLUXGATE_CONFIG', why, remedy }] });
-  let text: string;
-  try {
-    text = readFile(path);
-  } catch (error) {
-    return problem(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, 'name a readable YAML file');
-  }
-  let content: unknown;
-  try {
-    content = parseYaml(text) ?? {};
-  } catch (error) {
-    const place = /at line \d+, column \d+/.exec(String(error))?.[0] ?? '';
-    return problem(`${path} is not YAML ${place}`.trimEnd(), 'correct the file');
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content))
-    return problem(`${path} is not a mapping`, 'write `name: value` lines');
-  const problems: ConfigProblem[] = [];
-  const names = new Map(Object.entries(settings).map(([name, setting]) => [setting.yaml as string, name]));
-  for (const [key, value] of Object.entries(content)) {
-    const name = names.get(key);
-    if (name === undefined) {
-      problems.push({ name: key, why: `${path} has no setting of this name`, remedy: `one of ${[...names.keys()].join(', ')}` });
-    } else if (typeof value !== 'string' && typeof value !== 'number') {
-      problems.push({ name, why: `${key} in ${path} is not a text or a number`, remedy: 'write one value' });
-    } else values.set(name, String(value));
-  }
-  return { values, problems };
-}
-
 /**
  * Reads the whole configuration: the YAML file named by FLUXGATE_CONFIG, overruled by the environment.
  * Either a frozen Config, or everything that is wrong, at once.
@@ -211,27 +161,8 @@ function readYaml(path: string, readFile: ReadFile): { values: Map<string, strin
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   readFile: ReadFile,
-): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
-  const path = env['FLUXGATE_CONFIG'];
-  const file = path === undefined || path === '' ? { values: new Map<string, string>(), problems: [] } : readYaml(path, readFile);
-  const problems: ConfigProblem[] = [...file.problems];
-  const values = new Map<string, string>();
-  for (const [name, setting] of Object.entries(settings)) {
-    const given = env[name] === undefined || env[name] === '' ? file.values.get(name) : env[name];
-    const text = given ?? setting.fallback;
-    if (text === null) {
-      if (setting.required)
-        problems.push({
-          name,
-          why: 'it is not set',
-          remedy: `${setting.purpose}; set ${name}, or ${setting.yaml} in the file named by FLUXGATE_CONFIG`,
-        });
-      continue;
-    }
-    const read = setting.read(text);
-    if ('value' in read) values.set(name, read.value);
-    else problems.push({ name, ...read });
-  }
+): { readonly config: Config } | { readonly problems: readonly SettingProblem[] } {
+  const { values, problems } = readSettings(settings, env, readFile);
   const get = (name: SettingName): string | null => values.get(name) ?? null;
   const certFile = get('FLUXGATE_ADMIN_TLS_CERT');
   const keyFile = get('FLUXGATE_ADMIN_TLS_KEY');

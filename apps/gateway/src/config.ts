@@ -1,8 +1,16 @@
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseDuration } from '@fluxgate/policy';
+import {
+  anyText,
+  isLoopback,
+  type ReadFile,
+  readSettings,
+  type Setting,
+  type SettingProblem,
+  type SettingRead,
+} from '@fluxgate/protocol/settings';
 import { parseNodeToken } from '@fluxgate/protocol/sync';
-import { parse as parseYaml } from 'yaml';
 import { type AccessPolicy, parseAccessPolicy, parseRatio } from './telemetry/accessPolicy.ts';
 import type { OtlpTarget } from './telemetry/otlp.ts';
 import { readOtlpEndpoint, readOtlpHeaders } from './telemetry/otlpSettings.ts';
@@ -39,41 +47,19 @@ export interface Config {
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export interface ConfigProblem {
-  /** The setting, by its environment name. */
-  readonly name: string;
-  readonly why: string;
-  readonly remedy: string;
-}
-
-export type ReadFile = (path: string) => string;
-type Read = { readonly value: string } | { readonly why: string; readonly remedy: string };
-interface Setting {
-  /** Name in the YAML file named by FLUXGATE_CONFIG. */
-  readonly yaml: string;
-  readonly purpose: string;
-  readonly fallback: string | null;
-  /** How the fallback is written in the reference. */
-  readonly shown?: string;
-  readonly required: boolean;
-  readonly read: (text: string) => Read;
-}
-
-const any = (text: string): Read => ({ value: text });
-
 function numberFrom(least: number, most: number, what: string) {
-  return (text: string): Read =>
+  return (text: string): SettingRead =>
     /^\d{1,6}$/.test(text) && Number(text) >= least && Number(text) <= most
       ? { value: text }
       : { why: `"${text}" is not ${what}`, remedy: `write a number from ${least} to ${most}` };
 }
 
 function oneOf(allowed: readonly string[], what: string) {
-  return (text: string): Read =>
+  return (text: string): SettingRead =>
     allowed.includes(text) ? { value: text } : { why: `"${text}" is not ${what}`, remedy: `one of ${allowed.join(', ')}` };
 }
 
-function controlPlanes(text: string): Read {
+function controlPlanes(text: string): SettingRead {
   for (const part of text.split(',').map((item) => item.trim())) {
     const url = URL.canParse(part) ? new URL(part) : null;
     if (url === null || !/^(https?|wss?):$/.test(url.protocol) || url.hostname === '') {
@@ -98,23 +84,18 @@ function controlPlanes(text: string): Read {
   return { value: text };
 }
 
-/** Loopback by name or number: what needs no TLS. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-function duration(text: string): Read {
+function duration(text: string): SettingRead {
   const parsed = parseDuration(text);
   return parsed.ok ? { value: String(parsed.value) } : { why: parsed.why, remedy: parsed.remedy };
 }
 
-function accessPolicy(text: string): Read {
+function accessPolicy(text: string): SettingRead {
   return parseAccessPolicy(text) === null
     ? { why: `"${text}" is not an access log`, remedy: 'one of off, refusals, all, sampled:1/N' }
     : { value: text };
 }
 
-function ratio(text: string): Read {
+function ratio(text: string): SettingRead {
   return parseRatio(text) === null
     ? { why: `"${text}" is not a share`, remedy: 'write a number from 0 to 1, or 1/N' }
     : { value: text };
@@ -127,6 +108,7 @@ const PORT = numberFrom(0, 65_535, 'a port');
 export const settings = {
   FLUXGATE_CONTROL_PLANE: {
     yaml: 'control_plane',
+    list: true,
     purpose: 'Control-plane URLs, with commas between; the node uses one that answers. Plain `http://` only to loopback',
     fallback: null,
     required: true,
@@ -137,28 +119,28 @@ export const settings = {
     purpose: 'What `fluxctl nodes token create` printed. Better in a file',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_NODE_TOKEN_FILE: {
     yaml: 'node_token_file',
     purpose: 'File that holds the node token; one of the two is required',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_DATA_DIR: {
     yaml: 'data_dir',
     purpose: 'Directory of this node alone: its key, its last good state. Made if it is missing, mode 0700',
     fallback: null,
     required: true,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_GATEWAY_HOST: {
     yaml: 'gateway_host',
     purpose: 'Address that takes traffic',
     fallback: '127.0.0.1',
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_GATEWAY_PORT: {
     yaml: 'gateway_port',
@@ -172,7 +154,7 @@ export const settings = {
     purpose: 'Address of `/livez`, `/readyz`, `/metrics`: nothing secret, but not for the public',
     fallback: '127.0.0.1',
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_STATUS_PORT: {
     yaml: 'status_port',
@@ -195,14 +177,14 @@ export const settings = {
     fallback: null,
     shown: 'host name',
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_CONTROL_PLANE_CA: {
     yaml: 'control_plane_ca',
     purpose: "PEM file of a certificate authority to trust besides the system's",
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_TLS_DIR: {
     yaml: 'tls_dir',
@@ -211,7 +193,7 @@ export const settings = {
     fallback: null,
     shown: '`tls` in the data directory',
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_STALE_AFTER: {
     yaml: 'stale_after',
@@ -271,7 +253,7 @@ export const settings = {
       'File of `Name: value` lines for requests to the collector, e.g. its token. Needs `https://`, or a collector on loopback',
     fallback: null,
     required: false,
-    read: any,
+    read: anyText,
   },
   FLUXGATE_TRACE_RATIO: {
     yaml: 'trace_ratio',
@@ -286,46 +268,13 @@ export const settings = {
     purpose: 'Accepted for later use',
     fallback: null,
     required: false,
-    read: (text: string): Read =>
+    read: (text: string): SettingRead =>
       /^rediss?:\/\/./.test(text)
         ? { value: text }
         : { why: 'it is not a Redis address', remedy: 'write redis://host:6379 or rediss://host:6379' },
   },
 } as const satisfies Record<string, Setting>;
 type SettingName = keyof typeof settings;
-
-/** The YAML file as environment names → text, and what is wrong with it. */
-function readYaml(path: string, readFile: ReadFile): { values: Map<string, string>; problems: ConfigProblem[] } {
-  const values = new Map<string, string>();
-  const problem = (why: string, remedy: string) => ({ values, problems: [{ name: 'FLUXGATE_CONFIG', why, remedy }] });
-  let text: string;
-  try {
-    text = readFile(path);
-  } catch (error) {
-    return problem(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, 'name a readable YAML file');
-  }
-  let content: unknown;
-  try {
-    content = parseYaml(text) ?? {};
-  } catch (error) {
-    const place = /at line \d+, column \d+/.exec(String(error))?.[0] ?? '';
-    return problem(`${path} is not YAML ${place}`.trimEnd(), 'correct the file');
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content))
-    return problem(`${path} is not a mapping`, 'write `name: value` lines');
-  const problems: ConfigProblem[] = [];
-  const names = new Map(Object.entries(settings).map(([name, setting]) => [setting.yaml as string, name]));
-  for (const [key, value] of Object.entries(content)) {
-    const name = names.get(key);
-    const list = Array.isArray(value) ? value.map(String).join(',') : value;
-    if (name === undefined) {
-      problems.push({ name: key, why: `${path} has no setting of this name`, remedy: `one of ${[...names.keys()].join(', ')}` });
-    } else if (typeof list !== 'string' && typeof list !== 'number') {
-      problems.push({ name, why: `${key} in ${path} is not a text or a number`, remedy: 'write one value' });
-    } else values.set(name, String(list));
-  }
-  return { values, problems };
-}
 
 /**
  * Reads the whole configuration: the YAML file named by FLUXGATE_CONFIG, overruled by the environment.
@@ -334,28 +283,8 @@ function readYaml(path: string, readFile: ReadFile): { values: Map<string, strin
 export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
   readFile: ReadFile,
-): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
-  const path = env['FLUXGATE_CONFIG'];
-  const file = path === undefined || path === '' ? { values: new Map<string, string>(), problems: [] } : readYaml(path, readFile);
-  const problems: ConfigProblem[] = [...file.problems];
-  const values = new Map<string, string>();
-  for (const [name, setting] of Object.entries<Setting>(settings)) {
-    const given = env[name] === undefined || env[name] === '' ? file.values.get(name) : env[name];
-    const text = given ?? setting.fallback;
-    if (text === null) {
-      if (setting.required) {
-        problems.push({
-          name,
-          why: 'it is not set',
-          remedy: `${setting.purpose}; set ${name}, or ${setting.yaml} in the file named by FLUXGATE_CONFIG`,
-        });
-      }
-      continue;
-    }
-    const read = setting.read(text);
-    if ('value' in read) values.set(name, read.value);
-    else problems.push({ name, ...read });
-  }
+): { readonly config: Config } | { readonly problems: readonly SettingProblem[] } {
+  const { values, problems } = readSettings(settings, env, readFile);
   const get = (name: SettingName): string | null => values.get(name) ?? null;
   const content = (name: SettingName): string | null => {
     const from = get(name);
@@ -423,7 +352,7 @@ function unbracketed(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }
 
-function readOtlp(url: string | null, headersFile: () => string | null, problems: ConfigProblem[]): OtlpTarget | null {
+function readOtlp(url: string | null, headersFile: () => string | null, problems: SettingProblem[]): OtlpTarget | null {
   const text = headersFile();
   const name = 'FLUXGATE_OTLP_HEADERS_FILE';
   if (text === null) return url === null ? null : { url, headers: {} };
@@ -445,7 +374,7 @@ function readToken(
   given: string | null,
   file: string | null,
   readTokenFile: () => string | null,
-  problems: ConfigProblem[],
+  problems: SettingProblem[],
 ): { readonly text: string; readonly realm: string } | null {
   const remedy = 'make one with `fluxctl nodes token create` and name its file in FLUXGATE_NODE_TOKEN_FILE';
   if (given !== null && file !== null) {

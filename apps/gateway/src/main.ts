@@ -2,7 +2,8 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync, write as writeTo } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
-import { type ConfigProblem, readConfig, settingsReference } from './config.ts';
+import type { SettingProblem } from '@fluxgate/protocol/settings';
+import { readConfig, settingsReference } from './config.ts';
 import { createLeaseMemory, createRateMemory, createReplayMemory, monotonicClock } from './memory/index.ts';
 import { startNode } from './supervisor.ts';
 import { LineWriter } from './telemetry/lineWriter.ts';
@@ -29,7 +30,7 @@ function giveUp(
 }
 
 /** Workers share their port, and would share it with a stranger's workers too: so ask for it alone first. */
-function probe(name: string, port: number, host: string): Promise<ConfigProblem | null> {
+function probe(name: string, port: number, host: string): Promise<SettingProblem | null> {
   if (port === 0) return Promise.resolve(null);
   return new Promise((resolve) => {
     const server = createProbe();
@@ -38,7 +39,7 @@ function probe(name: string, port: number, host: string): Promise<ConfigProblem 
   });
 }
 
-function listenProblem(name: string, port: number, host: string, code: string): ConfigProblem {
+function listenProblem(name: string, port: number, host: string, code: string): SettingProblem {
   if (code === 'EADDRINUSE')
     return {
       name,

@@ -31,7 +31,7 @@ const RESTART_WINDOW_MS = 60_000;
  */
 export function supervise(
   spec: ChildSpec,
-  on: { exited: (sentence: string) => void; givenUp: (tail: string) => void },
+  on: { started: (pid: number) => void; exited: (sentence: string) => void; givenUp: (tail: string) => void },
   now: () => number,
 ): Child & { ready(): void } {
   const log: WriteStream = createWriteStream(spec.logFile, { flags: 'a', mode: 0o600 });
@@ -55,6 +55,7 @@ export function supervise(
       { env: spec.env, stdio: ['pipe', 'pipe', 'pipe'] },
     );
     child = started;
+    if (started.pid !== undefined) on.started(started.pid);
     started.stdout.on('data', keep);
     started.stderr.on('data', keep);
     started.stdin.on('error', () => {});

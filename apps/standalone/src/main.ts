@@ -7,10 +7,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, supervise } from './child.ts';
 import { type Config, type ConfigProblem, readConfig } from './config.ts';
+import { RunRecord } from './earlier-run.ts';
 import { applySample, saveContext } from './first-run.ts';
 import { dataDirProblem, nodeProblem, portProblems } from './preflight.ts';
 
 const START_DEADLINE_MS = 60_000;
+const EARLIER_RUN_MS = 12_000;
+const RUN_RECORD = 'processes';
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function stopWith(problems: readonly ConfigProblem[]): never {
@@ -48,6 +51,7 @@ async function run(config: Config): Promise<void> {
   const app = (name: string): string => join(config.home, 'apps', name, 'dist', 'main.js');
   const followParent = join(import.meta.dirname, 'follow-parent.js');
   const children: (Child & { ready(): void })[] = [];
+  const record = new RunRecord(inDir(RUN_RECORD), process.pid);
   let stopping = false;
 
   const stop = async (code: number): Promise<void> => {
@@ -62,6 +66,7 @@ async function run(config: Config): Promise<void> {
     const child = supervise(
       { name, script, args, env: { ...base, ...env }, logFile, followParent },
       {
+        started: (pid) => record.add(pid),
         exited: say,
         givenUp: (tail) => {
           if (stopping) return;
@@ -149,10 +154,19 @@ function greeting(config: Config, first: boolean): string {
   ].join('\n');
 }
 
+/** The processes of a run that was killed stop by themselves; they hold ports and the database until then. */
+async function earlierRunIsGone(config: Config): Promise<void> {
+  const path = join(config.dataDir, RUN_RECORD);
+  const deadlineMs = Date.now() + EARLIER_RUN_MS;
+  if (RunRecord.left(path).length > 0) say('• waiting for an earlier run to stop');
+  while (RunRecord.left(path).length > 0 && Date.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
 const home = process.env['FLUXGATE_HOME'] ?? join(import.meta.dirname, '..', '..', '..');
 const config = readConfig(process.env, home);
 if (Array.isArray(config)) stopWith(config);
 const early = [nodeProblem(process.versions.node), dataDirProblem(config.dataDir)].filter((problem) => problem !== null);
+if (early.length === 0) await earlierRunIsGone(config);
 const late = early.length > 0 ? [] : await portProblems(config);
 if (early.length + late.length > 0) stopWith([...early, ...late]);
 run(config).catch((error: unknown) => {

@@ -38,7 +38,8 @@ const start = async (): Promise<Running> => {
     () => started.stdout().includes('Ctrl-C stops everything') || (started.alive ? false : 'dead'),
     { deadlineMs: 60_000, said: started.output },
   );
-  expect(started.alive).toBe(true);
+  // What it said shows why it did not start.
+  expect([started.alive, started.alive ? '' : started.output()]).toEqual([true, '']);
   return started;
 };
 const fluxctl = async (...args: string[]): Promise<{ code: number | null; stdout: string; output: string }> => {

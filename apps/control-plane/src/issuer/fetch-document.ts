@@ -3,7 +3,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { compileCidrs, parseAddress } from '@fluxgate/policy';
-import { isLoopback } from '../config.ts';
+import { isLoopback } from '@fluxgate/protocol/settings';
 import type { FetchDocument } from './client-keys.ts';
 
 const BYTES_MAX = 64 * 1024;

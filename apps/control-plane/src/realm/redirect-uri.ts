@@ -1,4 +1,4 @@
-import { isLoopback } from '../config.ts';
+import { isLoopback } from '@fluxgate/protocol/settings';
 
 /**
  * Why a redirect URI is refused, or null. It is compared as text (RFC 9700 §2.1: exact match), so whatever could be
