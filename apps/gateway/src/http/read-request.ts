@@ -141,7 +141,7 @@ function readCodings(facts: Facts, scanner: HeadScanner, count: number): number 
   }
   const codings = tokenList(value);
   if (codings === null || codings.length === 0 || /(?:^|,)[ \t]*(?:,|$)/.test(value)) return FAULT.codingInvalid;
-  // A known coding in the wrong place is malformed; a coding nobody here knows is not implemented.
+  // A known coding in the wrong place is malformed; a coding that nobody here knows is a 501.
   return codings.includes('chunked') && codings.at(-1) !== 'chunked' ? FAULT.codingInvalid : FAULT.codingUnknown;
 }
 
